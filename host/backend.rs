@@ -1,0 +1,139 @@
+//! One Docker daemon of the flock: its name and address, how it fares, and the way to send it a request.
+
+pub mod address;
+mod connect;
+mod pool;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use tokio::sync::watch;
+
+use crate::{docker::Body, error::Error, socket::Socket};
+
+use address::Address;
+use pool::Pool;
+pub use status::{Engine, Health, Status};
+
+/// One Docker daemon. A backend whose address or labels change is a new `Backend` of the same name.
+pub struct Backend {
+    /// Unique in the flock. Never what the daemon calls itself: cloned machines share ids and names.
+    pub name: Arc<str>,
+    pub address: Address,
+    pub labels: Vec<(String, String)>,
+    pool: Pool,
+    status: watch::Sender<Arc<Status>>,
+}
+
+/// What became of a request that asked to leave HTTP.
+pub enum Hijacked {
+    /// The daemon answered 101; the socket carries raw bytes from here, `early` having come with the head.
+    Left {
+        head: http::response::Parts,
+        socket: Socket,
+        early: Bytes,
+    },
+    /// The daemon gave an ordinary answer.
+    Stayed(Response<Body>),
+}
+
+impl Backend {
+    pub fn new(name: &str, address: Address, labels: Vec<(String, String)>, connect_timeout: Duration) -> Self {
+        Self {
+            name: name.into(),
+            pool: Pool::new(address.clone(), connect_timeout),
+            address,
+            labels,
+            status: watch::Sender::new(Arc::default()),
+        }
+    }
+
+    /// How the backend fares now.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.borrow().clone()
+    }
+
+    /// Notes that the daemon answers.
+    pub fn mark_up(&self, engine: Engine) {
+        self.status.send_replace(Arc::new(Status {
+            health: Health::Up,
+            reason: String::new(),
+            engine: Some(Arc::new(engine)),
+        }));
+    }
+
+    /// Notes that the daemon does not answer; every call that waits for its head ends now.
+    pub fn mark_down(&self, reason: &str) {
+        self.pool.clear();
+        let engine = self.status().engine.clone();
+        self.status.send_replace(Arc::new(Status {
+            health: Health::Down,
+            reason: reason.to_owned(),
+            engine,
+        }));
+    }
+
+    /// Waits until the backend has been found up or down.
+    pub async fn settled(&self) {
+        self.reached(|health| health != Health::Unknown).await;
+    }
+
+    /// Waits until the backend is down and returns why.
+    pub async fn down(&self) -> String {
+        self.reached(|health| health == Health::Down).await;
+        self.status().reason.clone()
+    }
+
+    async fn reached(&self, wanted: impl Fn(Health) -> bool) {
+        // The sender lives as long as `self`, so the wait cannot fail.
+        let _ = self.status.subscribe().wait_for(|status| wanted(status.health)).await;
+    }
+
+    /// Sends a request and returns the answer as soon as its head is there; the body is streamed.
+    ///
+    /// Dropping the answer before its end closes the connection, which is how a client's going away reaches the daemon.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the backend is down, goes down, or hangs up before the head.
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        self.unless_down(self.pool.send(request)).await
+    }
+
+    /// The same without looking at the health, to find out about it.
+    pub async fn probe(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        self.pool.send(request).await.map_err(|reason| self.error(reason))
+    }
+
+    /// Sends a request that asks to leave HTTP, on a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Backend::send`].
+    pub async fn hijack(&self, request: Request<Body>) -> Result<Hijacked, Error> {
+        self.unless_down(async {
+            let response = self.pool.send_alone(request).await?;
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Hijacked::Stayed(response.map(pool::plain)));
+            }
+            let (head, body) = response.into_parts();
+            let upgraded = hyper::upgrade::on(Response::from_parts(head.clone(), body)).await?;
+            let (socket, early) = pool::leave_http(upgraded)?;
+            Ok(Hijacked::Left { head, socket, early })
+        })
+        .await
+    }
+
+    /// Runs a request until the backend goes down.
+    async fn unless_down<T>(&self, request: impl Future<Output = Result<T, pool::SendError>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            reason = self.down() => Err(self.error(reason)),
+            answer = request => answer.map_err(|reason| self.error(reason)),
+        }
+    }
+
+    fn error(&self, reason: impl ToString) -> Error {
+        Error::backend(&self.name, reason)
+    }
+}

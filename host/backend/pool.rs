@@ -1,0 +1,209 @@
+//! Idle connections to one backend, kept to be used again.
+//!
+//! Our own, and not hyper-util's client, because a hijacked connection must never come back, a socket's type must stay
+//! known for splicing, and nothing may be repeated behind a client's back.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::{
+    body::{Body as HttpBody, Frame, Incoming, SizeHint},
+    client::conn::http1::{self, SendRequest},
+    upgrade::Upgraded,
+};
+use hyper_util::rt::TokioIo;
+
+use super::{address::Address, connect};
+use crate::{
+    docker::{Body, BodyError},
+    socket::Socket,
+};
+
+/// How long a connection may lie idle.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+/// How many connections may lie idle.
+const IDLE_MAX: usize = 64;
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    #[error("cannot connect to {address}: {reason}")]
+    Connect { address: Address, reason: io::Error },
+    #[error("the connection broke before the answer: {}", cause(.0))]
+    Http(#[from] hyper::Error),
+    #[error("the connection left HTTP in an unknown form")]
+    Upgrade,
+}
+
+/// The innermost cause: hyper's own text says little.
+fn cause(error: &hyper::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// The connections of one backend.
+pub(super) struct Pool {
+    address: Address,
+    connect_timeout: Duration,
+    idle: Arc<Idle>,
+}
+
+#[derive(Default)]
+struct Idle(Mutex<Vec<(SendRequest<Body>, Instant)>>);
+
+impl Pool {
+    pub(super) fn new(address: Address, connect_timeout: Duration) -> Self {
+        Self {
+            address,
+            connect_timeout,
+            idle: Arc::default(),
+        }
+    }
+
+    /// Forgets all idle connections.
+    pub(super) fn clear(&self) {
+        self.idle.lock().clear();
+    }
+
+    /// Sends a request over an idle connection or a new one. A request that an old connection did not take is sent
+    /// again; one that it took never is.
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, SendError> {
+        while let Some(mut sender) = self.idle.take() {
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.lend(response, sender)),
+                Err(mut failure) => match failure.take_message() {
+                    Some(untouched) => request = untouched,
+                    None => return Err(failure.into_error().into()),
+                },
+            }
+        }
+        let mut sender = self.open().await?;
+        let response = sender.send_request(request).await?;
+        Ok(self.lend(response, sender))
+    }
+
+    /// Sends a request over a new connection that is never used again.
+    pub(super) async fn send_alone(&self, request: Request<Body>) -> Result<Response<Incoming>, SendError> {
+        Ok(self.open().await?.send_request(request).await?)
+    }
+
+    async fn open(&self) -> Result<SendRequest<Body>, SendError> {
+        let dial = tokio::time::timeout(self.connect_timeout, connect::dial(&self.address));
+        let socket = match dial.await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(reason)) => return Err(self.connect_error(reason)),
+            Err(_) => return Err(self.connect_error(io::ErrorKind::TimedOut.into())),
+        };
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        // What goes wrong on the connection reaches whoever waits for an answer on it.
+        tokio::spawn(async move { drop(connection.with_upgrades().await) });
+        Ok(sender)
+    }
+
+    fn connect_error(&self, reason: io::Error) -> SendError {
+        SendError::Connect {
+            address: self.address.clone(),
+            reason,
+        }
+    }
+
+    /// Ties the connection to the answer's body: when that ends, the connection is idle again.
+    fn lend(&self, response: Response<Incoming>, sender: SendRequest<Body>) -> Response<Body> {
+        response.map(|body| {
+            let mut lent = Lent {
+                body,
+                connection: Some((sender, self.idle.clone())),
+            };
+            lent.give_back_at_end();
+            lent.boxed_unsync()
+        })
+    }
+}
+
+impl Idle {
+    fn lock(&self) -> MutexGuard<'_, Vec<(SendRequest<Body>, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the connection used last: the others can grow old and go.
+    fn take(&self) -> Option<SendRequest<Body>> {
+        let mut idle = self.lock();
+        while let Some((sender, since)) = idle.pop() {
+            if since.elapsed() > IDLE_TIME {
+                idle.clear();
+                return None;
+            }
+            if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn put(&self, sender: SendRequest<Body>) {
+        let mut idle = self.lock();
+        if idle.len() < IDLE_MAX && !sender.is_closed() {
+            idle.push((sender, Instant::now()));
+        }
+    }
+}
+
+/// An answer's body that holds its connection until its end. Dropped before, it closes the connection.
+struct Lent {
+    body: Incoming,
+    connection: Option<(SendRequest<Body>, Arc<Idle>)>,
+}
+
+impl Lent {
+    fn give_back_at_end(&mut self) {
+        if self.body.is_end_stream()
+            && let Some((sender, idle)) = self.connection.take()
+        {
+            idle.put(sender);
+        }
+    }
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.give_back_at_end();
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer whose connection is not used again.
+pub(super) fn plain(body: Incoming) -> Body {
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// Takes the socket out of HTTP, with what was read beyond the head.
+pub(super) fn leave_http(upgraded: Upgraded) -> Result<(Socket, Bytes), SendError> {
+    let parts = upgraded.downcast::<TokioIo<Socket>>().map_err(|_| SendError::Upgrade)?;
+    Ok((parts.io.into_inner(), parts.read_buf))
+}

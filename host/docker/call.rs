@@ -1,0 +1,157 @@
+//! A call: one request of a client, classified against the table of endpoints.
+
+use std::{borrow::Cow, sync::Arc};
+
+use http::{HeaderMap, Method, Request, StatusCode};
+use percent_encoding::percent_decode_str;
+
+use super::{
+    Body,
+    client::Client,
+    endpoint::{self, Endpoint},
+    query::Query,
+    version::ApiVersion,
+};
+use crate::error::Error;
+
+/// One request, taken apart. What is forwarded is built from it again, unchanged but for the field that must change.
+pub struct Call {
+    pub method: Method,
+    /// Cleaned, without the version prefix, percent escapes as the client wrote them.
+    pub path: String,
+    pub query: Query,
+    /// The version prefix, if the client wrote one.
+    pub version: Option<ApiVersion>,
+    /// None for a path outside the API.
+    pub endpoint: Option<&'static Endpoint>,
+    pub headers: HeaderMap,
+    pub client: Arc<Client>,
+    pub body: Body,
+}
+
+impl Call {
+    /// Takes a request apart.
+    pub fn new(request: Request<Body>, client: Arc<Client>) -> Self {
+        let (head, body) = request.into_parts();
+        let (version, path) = split_version(&clean(head.uri.path()));
+        Self {
+            endpoint: endpoint::find(&head.method, &path).map(|(row, _)| row),
+            method: head.method,
+            path,
+            query: Query(head.uri.query().unwrap_or_default().to_owned()),
+            version,
+            headers: head.headers,
+            client,
+            body,
+        }
+    }
+
+    /// What the path's parameter names, decoded, without a leading slash: a container, an exec, an image.
+    pub fn reference(&self) -> Cow<'_, str> {
+        let raw = endpoint::find(&self.method, &self.path).and_then(|(_, raw)| raw).unwrap_or_default();
+        match percent_decode_str(raw).decode_utf8_lossy() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches('/')),
+            Cow::Owned(text) => Cow::Owned(text.trim_start_matches('/').to_owned()),
+        }
+    }
+
+    /// Puts another name into the path in place of the parameter.
+    pub fn set_reference(&mut self, name: &str) {
+        if let Some((_, Some(raw))) = endpoint::find(&self.method, &self.path) {
+            let start = raw.as_ptr() as usize - self.path.as_ptr() as usize;
+            let end = start + raw.len();
+            self.path.replace_range(start..end, name);
+        }
+    }
+
+    /// Takes the body out, leaving an empty one.
+    pub fn take_body(&mut self) -> Body {
+        std::mem::replace(&mut self.body, super::empty())
+    }
+
+    /// The client's address and the endpoint, for the log.
+    pub fn label(&self) -> String {
+        match self.endpoint {
+            Some(row) => row.to_string(),
+            None => format!("{} {}", self.method, self.path),
+        }
+    }
+}
+
+/// The daemon's answer to a path it does not know.
+pub fn page_not_found() -> Error {
+    Error::refused(StatusCode::NOT_FOUND, "page not found")
+}
+
+/// Joins doubled slashes. The daemon redirects to the cleaned path; doing it here saves the client a round trip, and
+/// lets no policy be evaded by another spelling.
+fn clean(path: &str) -> Cow<'_, str> {
+    let path = match path.find("/%2F").or_else(|| path.find("/%2f")) {
+        Some(_) => Cow::Owned(path.replace("/%2F", "/").replace("/%2f", "/")),
+        None => Cow::Borrowed(path),
+    };
+    if !path.contains("//") {
+        return path;
+    }
+    let mut cleaned = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !cleaned.ends_with('/') {
+            cleaned.push(character);
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+/// Splits `/v1.41/containers/json` into version and rest.
+fn split_version(path: &str) -> (Option<ApiVersion>, String) {
+    let split = path.strip_prefix("/v").and_then(|rest| {
+        let slash = rest.find('/')?;
+        let version = rest[..slash].parse().ok()?;
+        Some((version, rest[slash..].to_owned()))
+    });
+    match split {
+        Some((version, rest)) => (Some(version), rest),
+        None => (None, path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: Method, uri: &str) -> Call {
+        let client = Client {
+            connection: "1".into(),
+            address: "unix".into(),
+            identity: None,
+        };
+        let request = Request::builder().method(method).uri(uri).body(super::super::empty()).unwrap();
+        Call::new(request, Arc::new(client))
+    }
+
+    #[test]
+    fn paths_are_cleaned_and_taken_apart() {
+        for (uri, path, version, reference) in [
+            ("/v1.41/containers/web/json", "/containers/web/json", Some((1, 41)), "web"),
+            ("/containers//web/json", "/containers/web/json", None, "web"),
+            ("/containers/%2Fweb/json", "/containers/web/json", None, "web"),
+            ("/containers/web%40node1/json", "/containers/web%40node1/json", None, "web@node1"),
+            ("/images/a%2Fb/json", "/images/a%2Fb/json", None, "a/b"),
+            ("/v1.41/_ping", "/_ping", Some((1, 41)), ""),
+            ("/version", "/version", None, ""),
+        ] {
+            let call = call(Method::GET, uri);
+            assert_eq!(call.path, path, "{uri}");
+            assert_eq!(call.version.map(|v| (v.major, v.minor)), version, "{uri}");
+            assert_eq!(call.reference(), reference, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_replaced_in_place() {
+        let mut call = call(Method::POST, "/v1.41/containers/web%40node1/start?x=1");
+        call.set_reference("web");
+        assert_eq!(call.path, "/containers/web/start");
+        assert_eq!(call.query.0, "x=1");
+    }
+}

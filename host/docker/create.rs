@@ -1,0 +1,165 @@
+//! What flockerd reads of a container's create body: the image, and the references that tie it to a backend.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The few fields of `POST /containers/create` that placement reads. Everything else passes through unread.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Create {
+    pub image: Option<String>,
+    pub host_config: Option<HostConfig>,
+    pub networking_config: Option<NetworkingConfig>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostConfig {
+    network_mode: Option<String>,
+    pid_mode: Option<String>,
+    ipc_mode: Option<String>,
+    links: Option<Vec<String>>,
+    volumes_from: Option<Vec<String>>,
+    binds: Option<Vec<String>>,
+    mounts: Option<Vec<Mount>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Mount {
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    source: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkingConfig {
+    endpoints_config: Option<BTreeMap<String, Option<EndpointConfig>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct EndpointConfig {
+    links: Option<Vec<String>>,
+}
+
+/// Something that a new container refers to and that lives on particular backends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tie {
+    Container(String),
+    Network(String),
+    Volume(String),
+}
+
+impl Tie {
+    /// For messages: `volume data`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Container(name) => format!("container {name}"),
+            Self::Network(name) => format!("network {name}"),
+            Self::Volume(name) => format!("volume {name}"),
+        }
+    }
+}
+
+impl Create {
+    /// Everything the container refers to by name, sorted, each once.
+    pub fn ties(&self) -> Vec<Tie> {
+        let mut ties = Vec::new();
+        if let Some(host) = &self.host_config {
+            host.ties(&mut ties);
+        }
+        if let Some(endpoints) = self.networking_config.as_ref().and_then(|config| config.endpoints_config.as_ref()) {
+            for (network, endpoint) in endpoints {
+                ties.extend(network_tie(network));
+                let links = endpoint.as_ref().and_then(|endpoint| endpoint.links.as_deref());
+                ties.extend(links.unwrap_or_default().iter().map(|link| linked(link)));
+            }
+        }
+        ties.sort();
+        ties.dedup();
+        ties
+    }
+}
+
+impl HostConfig {
+    fn ties(&self, ties: &mut Vec<Tie>) {
+        let all = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
+        for mode in [&self.network_mode, &self.pid_mode, &self.ipc_mode].into_iter().flatten() {
+            ties.extend(mode.strip_prefix("container:").map(container));
+        }
+        ties.extend(self.network_mode.as_deref().and_then(network_tie));
+        ties.extend(all(&self.links).iter().map(|link| linked(link)));
+        ties.extend(all(&self.volumes_from).iter().map(|from| linked(from)));
+        ties.extend(all(&self.binds).iter().filter_map(|bind| bound_volume(bind)));
+        let mounts = self.mounts.as_deref().unwrap_or_default();
+        ties.extend(mounts.iter().filter_map(Mount::volume));
+    }
+}
+
+impl Mount {
+    fn volume(&self) -> Option<Tie> {
+        let named = self.source.as_ref().filter(|source| !source.is_empty());
+        let is_volume = self.kind.as_deref().is_none_or(|kind| kind == "volume");
+        named.filter(|_| is_volume).cloned().map(Tie::Volume)
+    }
+}
+
+fn container(name: &str) -> Tie {
+    Tie::Container(name.trim_start_matches('/').to_owned())
+}
+
+/// `name:alias` of a link, `name:ro` of volumes-from.
+fn linked(text: &str) -> Tie {
+    container(text.split_once(':').map_or(text, |(name, _)| name))
+}
+
+/// A network that only some backends have; the predefined ones are everywhere.
+fn network_tie(name: &str) -> Option<Tie> {
+    let predefined = matches!(name, "" | "default" | "bridge" | "host" | "none" | "nat");
+    (!predefined && !name.starts_with("container:")).then(|| Tie::Network(name.to_owned()))
+}
+
+/// The volume in `name:/path`; a host path begins with a slash, a lone path is an anonymous volume.
+fn bound_volume(bind: &str) -> Option<Tie> {
+    let (source, _) = bind.split_once(':')?;
+    (!source.is_empty() && !source.starts_with(['/', '.', '~'])).then(|| Tie::Volume(source.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_are_what_lives_on_particular_backends() {
+        let create: Create = serde_json::from_value(serde_json::json!({
+            "Image": "busybox",
+            "HostConfig": {
+                "NetworkMode": "container:/web",
+                "PidMode": "container:web",
+                "IpcMode": "host",
+                "Links": ["db:alias"],
+                "VolumesFrom": ["files:ro"],
+                "Binds": ["data:/data:rw", "/host:/x", "/anonymous"],
+                "Mounts": [{"Type": "volume", "Source": "m"}, {"Type": "bind", "Source": "/b"}, {"Type": "volume"}],
+            },
+            "NetworkingConfig": {"EndpointsConfig": {"default": null, "back": {"Links": ["db:x"]}}},
+        }))
+        .unwrap();
+        let names: Vec<_> = create.ties().iter().map(Tie::describe).collect();
+        assert_eq!(
+            names,
+            ["container db", "container files", "container web", "network back", "volume data", "volume m"]
+        );
+    }
+
+    #[test]
+    fn a_plain_container_has_no_ties() {
+        for body in [r#"{}"#, r#"{"HostConfig":{"NetworkMode":"default","Binds":null}}"#, r#"{"HostConfig":null}"#] {
+            let create: Create = serde_json::from_str(body).unwrap();
+            assert!(create.ties().is_empty(), "{body}");
+        }
+    }
+}

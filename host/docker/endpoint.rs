@@ -1,0 +1,329 @@
+//! The one table of the Docker API: what routing, the log, `flockerd endpoints`, the documentation and the tests read.
+
+use std::fmt;
+
+use http::Method;
+
+use super::version::ApiVersion;
+
+/// How a flock answers an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// flockerd answers.
+    Local,
+    /// Placement chooses a backend for something new.
+    Place,
+    /// The backend that has the object answers.
+    Target,
+    /// Every backend is asked and the answers become one.
+    Merge,
+    /// Every backend that has the object does it.
+    Broadcast,
+    /// flockerd says no.
+    Refuse,
+}
+
+/// What a path's parameter names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    Container,
+    Exec,
+    Image,
+}
+
+/// What carries an endpoint out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Ping,
+    Version,
+    Info,
+    Events,
+    ContainerList,
+    ContainerCreate,
+    ContainerPrune,
+    ContainerRename,
+    ContainerStart,
+    ContainerWait,
+    ContainerRemove,
+    ExecCreate,
+    ImageList,
+    ImageCreate,
+    ImageTag,
+    ImageRemove,
+    /// To the backend that has the object, streamed both ways.
+    Forward(Object),
+    /// The same, and the connection leaves HTTP.
+    Hijack(Object),
+    /// Swarm mode is not there: the text of a daemon outside a swarm.
+    NoSwarm,
+    /// `swarm init` and `swarm join` would bind a single backend.
+    NoSwarmHere,
+    /// `swarm leave`, in the daemon's words.
+    NotPartOfSwarm,
+    /// 404 `page not found`.
+    NotFound,
+    /// A later version serves it: 501.
+    NotYet,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub method: Method,
+    /// Without the version prefix; `{container}` stands for one segment, `{image}` for one or more.
+    pub path: &'static str,
+    /// The first API version that has it; 1.24 stands for "always".
+    pub since: ApiVersion,
+    pub mode: Mode,
+    pub action: Action,
+}
+
+impl Endpoint {
+    /// True when this version of flockerd serves the row.
+    pub fn served(&self) -> bool {
+        self.action != Action::NotYet
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Place => "place",
+            Self::Target => "target",
+            Self::Merge => "merge",
+            Self::Broadcast => "broadcast",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+const fn row(method: Method, path: &'static str, since: u16, mode: Mode, action: Action) -> Endpoint {
+    Endpoint {
+        method,
+        path,
+        since: ApiVersion::new(1, since),
+        mode,
+        action,
+    }
+}
+
+const GET: Method = Method::GET;
+const HEAD: Method = Method::HEAD;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const DELETE: Method = Method::DELETE;
+
+use Action::*;
+use Mode::*;
+
+/// Every endpoint of the Docker Engine API.
+#[rustfmt::skip]
+pub static ENDPOINTS: &[Endpoint] = &[
+    // System
+    row(GET,    "/_ping",                             24, Local,     Ping),
+    row(HEAD,   "/_ping",                             40, Local,     Ping),
+    row(GET,    "/version",                           24, Local,     Version),
+    row(GET,    "/info",                              24, Merge,     Info),
+    row(GET,    "/events",                            24, Merge,     Events),
+    row(GET,    "/system/df",                         24, Merge,     NotYet),
+    row(POST,   "/auth",                              24, Target,    NotYet),
+    // Containers
+    row(GET,    "/containers/json",                   24, Merge,     ContainerList),
+    row(POST,   "/containers/create",                 24, Place,     ContainerCreate),
+    row(POST,   "/containers/prune",                  25, Broadcast, ContainerPrune),
+    row(GET,    "/containers/{container}/json",       24, Target,    Forward(Object::Container)),
+    row(GET,    "/containers/{container}/top",        24, Target,    Forward(Object::Container)),
+    row(GET,    "/containers/{container}/changes",    24, Target,    Forward(Object::Container)),
+    row(GET,    "/containers/{container}/logs",       24, Target,    Forward(Object::Container)),
+    row(GET,    "/containers/{container}/stats",      24, Target,    Forward(Object::Container)),
+    row(GET,    "/containers/{container}/export",     24, Target,    Forward(Object::Container)),
+    row(GET,    "/containers/{container}/archive",    24, Target,    Forward(Object::Container)),
+    row(HEAD,   "/containers/{container}/archive",    24, Target,    Forward(Object::Container)),
+    row(PUT,    "/containers/{container}/archive",    24, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/start",      24, Target,    ContainerStart),
+    row(POST,   "/containers/{container}/stop",       24, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/restart",    24, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/kill",       24, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/pause",      24, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/unpause",    24, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/wait",       24, Target,    ContainerWait),
+    row(POST,   "/containers/{container}/attach",     24, Target,    Hijack(Object::Container)),
+    row(GET,    "/containers/{container}/attach/ws",  24, Target,    Hijack(Object::Container)),
+    row(POST,   "/containers/{container}/resize",     24, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/exec",       24, Target,    ExecCreate),
+    row(POST,   "/exec/{exec}/start",                 24, Target,    Hijack(Object::Exec)),
+    row(POST,   "/exec/{exec}/resize",                24, Target,    Forward(Object::Exec)),
+    row(GET,    "/exec/{exec}/json",                  24, Target,    Forward(Object::Exec)),
+    row(POST,   "/containers/{container}/rename",     24, Target,    ContainerRename),
+    row(POST,   "/containers/{container}/update",     24, Target,    Forward(Object::Container)),
+    row(DELETE, "/containers/{container}",            24, Target,    ContainerRemove),
+    row(GET,    "/containers/{container}/checkpoints",              25, Target, Forward(Object::Container)),
+    row(POST,   "/containers/{container}/checkpoints",              25, Target, Forward(Object::Container)),
+    row(DELETE, "/containers/{container}/checkpoints/{checkpoint}", 25, Target, Forward(Object::Container)),
+    row(POST,   "/containers/{container}/copy",       24, Refuse,    NotFound),
+    row(POST,   "/commit",                            24, Target,    NotYet),
+    // Images, registries, builds
+    row(GET,    "/images/json",                       24, Merge,     ImageList),
+    row(POST,   "/images/create",                     24, Place,     ImageCreate),
+    row(POST,   "/images/load",                       24, Place,     NotYet),
+    row(GET,    "/images/get",                        24, Target,    NotYet),
+    row(GET,    "/images/search",                     24, Target,    NotYet),
+    row(POST,   "/images/prune",                      25, Broadcast, NotYet),
+    row(GET,    "/images/{image}/get",                24, Target,    Forward(Object::Image)),
+    row(GET,    "/images/{image}/json",               24, Target,    Forward(Object::Image)),
+    row(GET,    "/images/{image}/history",            24, Target,    Forward(Object::Image)),
+    row(GET,    "/images/{image}/attestations",       55, Target,    Forward(Object::Image)),
+    row(POST,   "/images/{image}/tag",                24, Broadcast, ImageTag),
+    row(POST,   "/images/{image}/push",               24, Target,    NotYet),
+    row(DELETE, "/images/{image}",                    24, Broadcast, ImageRemove),
+    row(GET,    "/distribution/{image}/json",         30, Target,    NotYet),
+    row(POST,   "/build",                             24, Place,     NotYet),
+    row(POST,   "/build/cancel",                      39, Target,    NotYet),
+    row(POST,   "/build/prune",                       31, Broadcast, NotYet),
+    row(POST,   "/session",                           31, Place,     NotYet),
+    row(POST,   "/grpc",                              39, Place,     NotYet),
+    // Networks, volumes
+    row(GET,    "/networks",                          24, Merge,     NotYet),
+    row(GET,    "/networks/",                         24, Merge,     NotYet),
+    row(GET,    "/networks/{network}",                24, Target,    NotYet),
+    row(POST,   "/networks/create",                   24, Place,     NotYet),
+    row(DELETE, "/networks/{network}",                24, Target,    NotYet),
+    row(POST,   "/networks/{network}/connect",        24, Target,    NotYet),
+    row(POST,   "/networks/{network}/disconnect",     24, Target,    NotYet),
+    row(POST,   "/networks/prune",                    25, Broadcast, NotYet),
+    row(GET,    "/volumes",                           24, Merge,     NotYet),
+    row(GET,    "/volumes/{volume}",                  24, Target,    NotYet),
+    row(POST,   "/volumes/create",                    24, Place,     NotYet),
+    row(PUT,    "/volumes/{volume}",                  42, Refuse,    NoSwarm),
+    row(DELETE, "/volumes/{volume}",                  24, Target,    NotYet),
+    row(POST,   "/volumes/prune",                     25, Broadcast, NotYet),
+    // Plugins of the daemon
+    row(GET,    "/plugins",                           25, Merge,     NotYet),
+    row(GET,    "/plugins/privileges",                25, Target,    NotYet),
+    row(GET,    "/plugins/{plugin}/json",             25, Target,    NotYet),
+    row(POST,   "/plugins/pull",                      25, Refuse,    NotYet),
+    row(POST,   "/plugins/create",                    25, Refuse,    NotYet),
+    row(POST,   "/plugins/{plugin}/enable",           25, Refuse,    NotYet),
+    row(POST,   "/plugins/{plugin}/disable",          25, Refuse,    NotYet),
+    row(POST,   "/plugins/{plugin}/push",             25, Refuse,    NotYet),
+    row(POST,   "/plugins/{plugin}/set",              25, Refuse,    NotYet),
+    row(POST,   "/plugins/{plugin}/upgrade",          26, Refuse,    NotYet),
+    row(DELETE, "/plugins/{plugin}",                  25, Refuse,    NotYet),
+    // Swarm mode
+    row(GET,    "/swarm",                             24, Refuse,    NoSwarm),
+    row(POST,   "/swarm/init",                        24, Refuse,    NoSwarmHere),
+    row(POST,   "/swarm/join",                        24, Refuse,    NoSwarmHere),
+    row(POST,   "/swarm/leave",                       24, Refuse,    NotPartOfSwarm),
+    row(POST,   "/swarm/update",                      24, Refuse,    NoSwarm),
+    row(GET,    "/swarm/unlockkey",                   24, Refuse,    NoSwarm),
+    row(POST,   "/swarm/unlock",                      24, Refuse,    NoSwarm),
+    row(GET,    "/nodes",                             24, Refuse,    NoSwarm),
+    row(GET,    "/nodes/{node}",                      24, Refuse,    NoSwarm),
+    row(DELETE, "/nodes/{node}",                      24, Refuse,    NoSwarm),
+    row(POST,   "/nodes/{node}/update",               24, Refuse,    NoSwarm),
+    row(GET,    "/services",                          24, Refuse,    NoSwarm),
+    row(POST,   "/services/create",                   24, Refuse,    NoSwarm),
+    row(GET,    "/services/{service}",                24, Refuse,    NoSwarm),
+    row(DELETE, "/services/{service}",                24, Refuse,    NoSwarm),
+    row(POST,   "/services/{service}/update",         24, Refuse,    NoSwarm),
+    row(GET,    "/services/{service}/logs",           25, Refuse,    NoSwarm),
+    row(GET,    "/tasks",                             24, Refuse,    NoSwarm),
+    row(GET,    "/tasks/{task}",                      24, Refuse,    NoSwarm),
+    row(GET,    "/tasks/{task}/logs",                 29, Refuse,    NoSwarm),
+    row(GET,    "/secrets",                           25, Refuse,    NoSwarm),
+    row(POST,   "/secrets/create",                    25, Refuse,    NoSwarm),
+    row(GET,    "/secrets/{secret}",                  25, Refuse,    NoSwarm),
+    row(DELETE, "/secrets/{secret}",                  25, Refuse,    NoSwarm),
+    row(POST,   "/secrets/{secret}/update",           26, Refuse,    NoSwarm),
+    row(GET,    "/configs",                           30, Refuse,    NoSwarm),
+    row(POST,   "/configs/create",                    30, Refuse,    NoSwarm),
+    row(GET,    "/configs/{config}",                  30, Refuse,    NoSwarm),
+    row(DELETE, "/configs/{config}",                  30, Refuse,    NoSwarm),
+    row(POST,   "/configs/{config}/update",           30, Refuse,    NoSwarm),
+];
+
+/// Finds the row for a cleaned path without its version prefix, and the path's first parameter as it is written.
+///
+/// Literal rows win over rows with parameters: `/images/json` is the list. A wrong method finds nothing, as in the
+/// daemon, which knows no 405.
+pub fn find<'a>(method: &Method, path: &'a str) -> Option<(&'static Endpoint, Option<&'a str>)> {
+    let rows = || ENDPOINTS.iter().filter(|row| row.method == *method);
+    if let Some(row) = rows().find(|row| row.path == path) {
+        return Some((row, None));
+    }
+    rows().find_map(|row| parameter(row.path, path).map(|parameter| (row, Some(parameter))))
+}
+
+/// Matches a path against a pattern and returns what its first parameter stands for.
+fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let (before, rest) = pattern.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    let tail = path.strip_prefix(before)?;
+    if name == "image" {
+        return tail.strip_suffix(after).filter(|image| !image.is_empty());
+    }
+    let end = tail.find('/').unwrap_or(tail.len());
+    let (value, tail) = tail.split_at(end);
+    let matched = match after.split_once('{') {
+        None => tail == after,
+        Some((before, _)) => tail.strip_prefix(before).is_some_and(|last| !last.is_empty() && !last.contains('/')),
+    };
+    (matched && !value.is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn paths_find_their_rows() {
+        for (method, path, expected) in [
+            (GET, "/containers/json", Some(("/containers/json", None))),
+            (GET, "/containers/web/json", Some(("/containers/{container}/json", Some("web")))),
+            (DELETE, "/containers/web", Some(("/containers/{container}", Some("web")))),
+            (GET, "/containers/web/attach/ws", Some(("/containers/{container}/attach/ws", Some("web")))),
+            (GET, "/images/10.0.0.1:5000/a/b:1/json", Some(("/images/{image}/json", Some("10.0.0.1:5000/a/b:1")))),
+            (GET, "/images/get", Some(("/images/get", None))),
+            (DELETE, "/images/a/b", Some(("/images/{image}", Some("a/b")))),
+            (
+                DELETE,
+                "/containers/web/checkpoints/c1",
+                Some(("/containers/{container}/checkpoints/{checkpoint}", Some("web"))),
+            ),
+            (POST, "/containers/json", None),
+            (GET, "/containers//json", None),
+            (GET, "/containers/a/b/json", None),
+            (GET, "/containers/json/", None),
+            (GET, "/networks/", Some(("/networks/", None))),
+            (GET, "/nothing", None),
+        ] {
+            let found = find(&method, path).map(|(row, parameter)| (row.path, parameter));
+            assert_eq!(found, expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn no_row_is_there_twice() {
+        let mut seen = HashSet::new();
+        for row in ENDPOINTS {
+            assert!(seen.insert(row.to_string()), "{row}");
+        }
+    }
+
+    #[test]
+    fn refused_rows_are_refused() {
+        for row in ENDPOINTS {
+            let refuses = matches!(row.action, NoSwarm | NoSwarmHere | NotPartOfSwarm | NotFound);
+            assert!(!refuses || row.mode == Refuse, "{row}");
+        }
+    }
+}

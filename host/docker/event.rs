@@ -1,0 +1,44 @@
+//! Events of a daemon, as far as flockerd reads them.
+
+use serde::Deserialize;
+
+/// One line of `GET /events`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Event {
+    /// `container`, `network`, `volume`, `image`, ...
+    #[serde(rename = "Type", default)]
+    pub kind: String,
+    /// `create`, `exec_create: sh -c ...`
+    #[serde(default)]
+    pub action: String,
+    #[serde(default)]
+    pub actor: Actor,
+    /// Nanoseconds since the epoch, by the daemon's clock.
+    #[serde(rename = "timeNano", default)]
+    pub time_nano: i64,
+}
+
+/// What an event is about.
+#[derive(Debug, Default, Deserialize)]
+pub struct Actor {
+    #[serde(rename = "ID", default)]
+    pub id: String,
+    #[serde(rename = "Attributes", default)]
+    pub attributes: Attributes,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Attributes {
+    pub name: Option<String>,
+    #[serde(rename = "execID")]
+    pub exec_id: Option<String>,
+}
+
+impl Event {
+    /// The action without its detail: `exec_create` of `exec_create: sh`.
+    pub fn verb(&self) -> &str {
+        self.action.split_once(':').map_or(&self.action, |(verb, _)| verb)
+    }
+}

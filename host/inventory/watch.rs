@@ -1,0 +1,111 @@
+//! The watcher of one backend: finds out what it has, follows its events, probes it, and comes back after a failure.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, Request};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::{Index, Timing, listing};
+use crate::{
+    backend::Backend,
+    docker::{self, event::Event, lines::Lines},
+    error::Error,
+};
+
+/// The pause after a failure, doubled up to `probe_interval`.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Watches until dropped.
+pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing) {
+    let watch = Watch { backend, index, timing };
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let Err(reason) = watch.follow(&mut pause).await;
+        watch.lost(&reason);
+        sleep(pause).await;
+        pause = (pause * 2).min(timing.probe_interval.max(FIRST_PAUSE));
+    }
+}
+
+struct Watch {
+    backend: Arc<Backend>,
+    index: Arc<Index>,
+    timing: Timing,
+}
+
+/// There is no good end of watching.
+enum Never {}
+
+impl Watch {
+    /// Connects, lists, and follows until something fails.
+    async fn follow(&self, pause: &mut Duration) -> Result<Never, Error> {
+        let engine = self.within(listing::engine(&self.backend)).await?;
+        // The stream is opened before the lists are read: what happens in between is seen twice rather than never.
+        let mut events = self.within(self.events()).await?;
+        self.within(self.list()).await?;
+        self.backend.mark_up(engine);
+        *pause = FIRST_PAUSE;
+        tracing::info!(backend = %self.backend.name, "backend is up");
+        let mut probes = interval(self.timing.probe_interval);
+        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                line = events.next() => self.event(line)?,
+                _ = probes.tick() => self.within(self.ping()).await?,
+            }
+        }
+    }
+
+    fn lost(&self, reason: &Error) {
+        let reason = match reason {
+            Error::Backend { reason, .. } | Error::BadAnswer { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        };
+        if self.backend.status().reason != reason {
+            tracing::warn!(backend = %self.backend.name, reason, "backend is down");
+        }
+        self.backend.mark_down(&reason);
+    }
+
+    async fn within<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let limit = self.timing.timeout;
+        timeout(limit, step).await.unwrap_or_else(|_| Err(self.failed(format!("no answer within {limit:?}"))))
+    }
+
+    fn failed(&self, reason: impl ToString) -> Error {
+        Error::backend(&self.backend.name, reason)
+    }
+
+    async fn events(&self) -> Result<Lines, Error> {
+        let filters = "%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C%22volume%22%5D%7D";
+        let response = self.get(&format!("/events?filters={filters}")).await?;
+        Ok(Lines::new(response.into_body()))
+    }
+
+    async fn list(&self) -> Result<(), Error> {
+        let listing = listing::listing(&self.backend).await?;
+        self.index.replace(&self.backend.name, listing);
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        let response = self.get("/_ping").await?;
+        docker::collect(response.into_body(), 1024).await.map(drop)
+    }
+
+    async fn get(&self, path: &str) -> Result<http::Response<docker::Body>, Error> {
+        let request = Request::builder().method(Method::GET).uri(path).header("host", "docker");
+        let response = self.backend.probe(request.body(docker::empty()).map_err(|e| self.failed(e))?).await?;
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(self.failed(format!("{} to GET {path}", response.status()))),
+        }
+    }
+
+    fn event(&self, line: Result<Option<bytes::Bytes>, docker::BodyError>) -> Result<(), Error> {
+        let line = line.map_err(|e| self.failed(e))?.ok_or_else(|| self.failed("its event stream ended"))?;
+        let event: Event = serde_json::from_slice(&line).map_err(|e| self.failed(format!("its events: {e}")))?;
+        self.index.follow(&self.backend.name, &event);
+        Ok(())
+    }
+}
