@@ -40,7 +40,12 @@ pub enum Hijacked {
 }
 
 impl Backend {
-    pub fn new(name: &str, address: Address, labels: Vec<(String, String)>, connect_timeout: Duration) -> Self {
+    pub fn new(
+        name: &str,
+        address: Address,
+        labels: Vec<(String, String)>,
+        connect_timeout: Duration,
+    ) -> Self {
         Self {
             name: name.into(),
             pool: Pool::new(address.clone(), connect_timeout),
@@ -88,7 +93,11 @@ impl Backend {
 
     async fn reached(&self, wanted: impl Fn(Health) -> bool) {
         // The sender lives as long as `self`, so the wait cannot fail.
-        let _ = self.status.subscribe().wait_for(|status| wanted(status.health)).await;
+        let _ = self
+            .status
+            .subscribe()
+            .wait_for(|status| wanted(status.health))
+            .await;
     }
 
     /// Sends a request and returns the answer as soon as its head is there; the body is streamed.
@@ -103,7 +112,10 @@ impl Backend {
 
     /// The same without looking at the health, to find out about it.
     pub async fn probe(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        self.pool.send(request).await.map_err(|reason| self.error(reason))
+        self.pool
+            .send(request)
+            .await
+            .map_err(|reason| self.error(reason))
     }
 
     /// Sends a request that asks to leave HTTP, on a connection of its own.
@@ -119,13 +131,20 @@ impl Backend {
             let (head, body) = response.into_parts();
             let upgraded = hyper::upgrade::on(Response::from_parts(head.clone(), body)).await?;
             let (socket, early) = pool::leave_http(upgraded)?;
-            Ok(Hijacked::Left { head, socket, early })
+            Ok(Hijacked::Left {
+                head,
+                socket,
+                early,
+            })
         })
         .await
     }
 
     /// Runs a request until the backend goes down.
-    async fn unless_down<T>(&self, request: impl Future<Output = Result<T, pool::SendError>>) -> Result<T, Error> {
+    async fn unless_down<T>(
+        &self,
+        request: impl Future<Output = Result<T, pool::SendError>>,
+    ) -> Result<T, Error> {
         tokio::select! {
             biased;
             reason = self.down() => Err(self.error(reason)),

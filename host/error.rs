@@ -70,7 +70,10 @@ impl Error {
 
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Refused { .. } | Self::Denied { .. } | Self::NotServed { .. } | Self::Client(_) => Blame::Client,
+            Self::Refused { .. }
+            | Self::Denied { .. }
+            | Self::NotServed { .. }
+            | Self::Client(_) => Blame::Client,
             Self::Plugin { .. } => Blame::Plugin,
             Self::Backend { .. } | Self::BadAnswer { .. } | Self::NoBackend => Blame::Backend,
             Self::State(_) => Blame::Flockerd,

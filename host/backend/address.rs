@@ -14,7 +14,9 @@ impl Address {
     /// The name for a backend that was given none: its host, or `local`.
     pub fn default_name(&self) -> &str {
         match self {
-            Self::Tcp(authority) => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+            Self::Tcp(authority) => authority
+                .rsplit_once(':')
+                .map_or(authority, |(host, _)| host),
             Self::Unix(_) => "local",
         }
     }
@@ -26,16 +28,26 @@ impl FromStr for Address {
     /// Reads `tcp://host:port`, `http://host:port`, `host:port`, `unix:///path` and a bare `/path`. A TCP address
     /// without a port means Docker's, 2375.
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix://").or(text.starts_with('/').then_some(text)) {
+        if let Some(path) = text
+            .strip_prefix("unix://")
+            .or(text.starts_with('/').then_some(text))
+        {
             return match path.starts_with('/') {
                 true => Ok(Self::Unix(path.into())),
-                false => Err(format!("\"{text}\" is not an absolute path of a unix socket")),
+                false => Err(format!(
+                    "\"{text}\" is not an absolute path of a unix socket"
+                )),
             };
         }
-        let authority = text.strip_prefix("tcp://").or(text.strip_prefix("http://")).unwrap_or(text);
+        let authority = text
+            .strip_prefix("tcp://")
+            .or(text.strip_prefix("http://"))
+            .unwrap_or(text);
         let authority = authority.trim_end_matches('/');
         if authority.is_empty() || authority.contains(['/', ' ', '@', '=']) {
-            return Err(format!("\"{text}\" is not an address: write tcp://HOST:PORT or unix:///PATH"));
+            return Err(format!(
+                "\"{text}\" is not an address: write tcp://HOST:PORT or unix:///PATH"
+            ));
         }
         with_port(authority).ok_or_else(|| format!("\"{text}\" has no valid port"))
     }
@@ -43,11 +55,14 @@ impl FromStr for Address {
 
 /// Adds Docker's port when there is none; none for a port that is not a number.
 fn with_port(authority: &str) -> Option<Address> {
-    let is_bare_v6 = authority.ends_with(']') || authority.matches(':').count() > 1 && !authority.starts_with('[');
+    let is_bare_v6 = authority.ends_with(']')
+        || authority.matches(':').count() > 1 && !authority.starts_with('[');
     match authority.rsplit_once(':') {
-        Some((host, port)) if !is_bare_v6 => {
-            port.parse::<u16>().ok().filter(|_| !host.is_empty()).map(|_| Address::Tcp(authority.to_owned()))
-        }
+        Some((host, port)) if !is_bare_v6 => port
+            .parse::<u16>()
+            .ok()
+            .filter(|_| !host.is_empty())
+            .map(|_| Address::Tcp(authority.to_owned())),
         _ => Some(Address::Tcp(format!("{authority}:2375"))),
     }
 }
@@ -82,7 +97,15 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "tcp://", "unix://relative", "tcp://h:port", "a b", "https://h:1", ":2375"] {
+        for text in [
+            "",
+            "tcp://",
+            "unix://relative",
+            "tcp://h:port",
+            "a b",
+            "https://h:1",
+            ":2375",
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

@@ -78,7 +78,10 @@ impl Pool {
 
     /// Sends a request over an idle connection or a new one. A request that an old connection did not take is sent
     /// again; one that it took never is.
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, SendError> {
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, SendError> {
         while let Some(mut sender) = self.idle.take() {
             if sender.ready().await.is_err() {
                 continue;
@@ -97,7 +100,10 @@ impl Pool {
     }
 
     /// Sends a request over a new connection that is never used again.
-    pub(super) async fn send_alone(&self, request: Request<Body>) -> Result<Response<Incoming>, SendError> {
+    pub(super) async fn send_alone(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, SendError> {
         Ok(self.open().await?.send_request(request).await?)
     }
 
@@ -182,7 +188,10 @@ impl HttpBody for Lent {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         self.give_back_at_end();
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
@@ -204,6 +213,8 @@ pub(super) fn plain(body: Incoming) -> Body {
 
 /// Takes the socket out of HTTP, with what was read beyond the head.
 pub(super) fn leave_http(upgraded: Upgraded) -> Result<(Socket, Bytes), SendError> {
-    let parts = upgraded.downcast::<TokioIo<Socket>>().map_err(|_| SendError::Upgrade)?;
+    let parts = upgraded
+        .downcast::<TokioIo<Socket>>()
+        .map_err(|_| SendError::Upgrade)?;
     Ok((parts.io.into_inner(), parts.read_buf))
 }

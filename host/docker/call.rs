@@ -48,7 +48,9 @@ impl Call {
 
     /// What the path's parameter names, decoded, without a leading slash: a container, an exec, an image.
     pub fn reference(&self) -> Cow<'_, str> {
-        let raw = endpoint::find(&self.method, &self.path).and_then(|(_, raw)| raw).unwrap_or_default();
+        let raw = endpoint::find(&self.method, &self.path)
+            .and_then(|(_, raw)| raw)
+            .unwrap_or_default();
         match percent_decode_str(raw).decode_utf8_lossy() {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches('/')),
             Cow::Owned(text) => Cow::Owned(text.trim_start_matches('/').to_owned()),
@@ -125,17 +127,36 @@ mod tests {
             address: "unix".into(),
             identity: None,
         };
-        let request = Request::builder().method(method).uri(uri).body(super::super::empty()).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .body(super::super::empty())
+            .unwrap();
         Call::new(request, Arc::new(client))
     }
 
     #[test]
     fn paths_are_cleaned_and_taken_apart() {
         for (uri, path, version, reference) in [
-            ("/v1.41/containers/web/json", "/containers/web/json", Some((1, 41)), "web"),
+            (
+                "/v1.41/containers/web/json",
+                "/containers/web/json",
+                Some((1, 41)),
+                "web",
+            ),
             ("/containers//web/json", "/containers/web/json", None, "web"),
-            ("/containers/%2Fweb/json", "/containers/web/json", None, "web"),
-            ("/containers/web%40node1/json", "/containers/web%40node1/json", None, "web@node1"),
+            (
+                "/containers/%2Fweb/json",
+                "/containers/web/json",
+                None,
+                "web",
+            ),
+            (
+                "/containers/web%40node1/json",
+                "/containers/web%40node1/json",
+                None,
+                "web@node1",
+            ),
             ("/images/a%2Fb/json", "/images/a%2Fb/json", None, "a/b"),
             ("/v1.41/_ping", "/_ping", Some((1, 41)), ""),
             ("/version", "/version", None, ""),

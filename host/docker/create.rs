@@ -71,10 +71,16 @@ impl Create {
         if let Some(host) = &self.host_config {
             host.ties(&mut ties);
         }
-        if let Some(endpoints) = self.networking_config.as_ref().and_then(|config| config.endpoints_config.as_ref()) {
+        if let Some(endpoints) = self
+            .networking_config
+            .as_ref()
+            .and_then(|config| config.endpoints_config.as_ref())
+        {
             for (network, endpoint) in endpoints {
                 ties.extend(network_tie(network));
-                let links = endpoint.as_ref().and_then(|endpoint| endpoint.links.as_deref());
+                let links = endpoint
+                    .as_ref()
+                    .and_then(|endpoint| endpoint.links.as_deref());
                 ties.extend(links.unwrap_or_default().iter().map(|link| linked(link)));
             }
         }
@@ -87,13 +93,20 @@ impl Create {
 impl HostConfig {
     fn ties(&self, ties: &mut Vec<Tie>) {
         let all = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-        for mode in [&self.network_mode, &self.pid_mode, &self.ipc_mode].into_iter().flatten() {
+        for mode in [&self.network_mode, &self.pid_mode, &self.ipc_mode]
+            .into_iter()
+            .flatten()
+        {
             ties.extend(mode.strip_prefix("container:").map(container));
         }
         ties.extend(self.network_mode.as_deref().and_then(network_tie));
         ties.extend(all(&self.links).iter().map(|link| linked(link)));
         ties.extend(all(&self.volumes_from).iter().map(|from| linked(from)));
-        ties.extend(all(&self.binds).iter().filter_map(|bind| bound_volume(bind)));
+        ties.extend(
+            all(&self.binds)
+                .iter()
+                .filter_map(|bind| bound_volume(bind)),
+        );
         let mounts = self.mounts.as_deref().unwrap_or_default();
         ties.extend(mounts.iter().filter_map(Mount::volume));
     }
@@ -125,7 +138,8 @@ fn network_tie(name: &str) -> Option<Tie> {
 /// The volume in `name:/path`; a host path begins with a slash, a lone path is an anonymous volume.
 fn bound_volume(bind: &str) -> Option<Tie> {
     let (source, _) = bind.split_once(':')?;
-    (!source.is_empty() && !source.starts_with(['/', '.', '~'])).then(|| Tie::Volume(source.to_owned()))
+    (!source.is_empty() && !source.starts_with(['/', '.', '~']))
+        .then(|| Tie::Volume(source.to_owned()))
 }
 
 #[cfg(test)]
@@ -151,13 +165,24 @@ mod tests {
         let names: Vec<_> = create.ties().iter().map(Tie::describe).collect();
         assert_eq!(
             names,
-            ["container db", "container files", "container web", "network back", "volume data", "volume m"]
+            [
+                "container db",
+                "container files",
+                "container web",
+                "network back",
+                "volume data",
+                "volume m"
+            ]
         );
     }
 
     #[test]
     fn a_plain_container_has_no_ties() {
-        for body in [r#"{}"#, r#"{"HostConfig":{"NetworkMode":"default","Binds":null}}"#, r#"{"HostConfig":null}"#] {
+        for body in [
+            r#"{}"#,
+            r#"{"HostConfig":{"NetworkMode":"default","Binds":null}}"#,
+            r#"{"HostConfig":null}"#,
+        ] {
             let create: Create = serde_json::from_str(body).unwrap();
             assert!(create.ties().is_empty(), "{body}");
         }

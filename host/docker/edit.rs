@@ -9,7 +9,11 @@ use serde_json::value::RawValue;
 /// What serde says of text that is not an array; `null` counts as an empty one, as daemons answer it.
 pub fn items(array: &str) -> Result<Vec<&str>, serde_json::Error> {
     let items: Option<Vec<&RawValue>> = serde_json::from_str(array)?;
-    Ok(items.unwrap_or_default().into_iter().map(RawValue::get).collect())
+    Ok(items
+        .unwrap_or_default()
+        .into_iter()
+        .map(RawValue::get)
+        .collect())
 }
 
 /// One array of items as they are written.
@@ -37,9 +41,17 @@ pub fn insert(object: &str, name: &str, value: &str) -> String {
     let key = serde_json::Value::from(name).to_string();
     if let Some(old) = member(object, name) {
         let start = offset(object, old);
-        return format!("{}{value}{}", &object[..start], &object[start + old.len()..]);
+        return format!(
+            "{}{value}{}",
+            &object[..start],
+            &object[start + old.len()..]
+        );
     }
-    let body = object.trim_end().strip_suffix('}').unwrap_or("{").trim_end();
+    let body = object
+        .trim_end()
+        .strip_suffix('}')
+        .unwrap_or("{")
+        .trim_end();
     let comma = if body.ends_with('{') { "" } else { "," };
     format!("{body}{comma}{key}:{value}}}")
 }
@@ -49,7 +61,10 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     struct Find<'n>(&'n str);
     impl<'de> serde::de::DeserializeSeed<'de> for Find<'_> {
         type Value = Option<&'de RawValue>;
-        fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        fn deserialize<D: serde::Deserializer<'de>>(
+            self,
+            deserializer: D,
+        ) -> Result<Self::Value, D::Error> {
             deserializer.deserialize_map(self)
         }
     }
@@ -58,7 +73,10 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")
         }
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut map: A,
+        ) -> Result<Self::Value, A::Error> {
             let mut found = None;
             while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
                 let value: &RawValue = map.next_value()?;
@@ -70,7 +88,10 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(object);
-    serde::de::DeserializeSeed::deserialize(Find(name), &mut deserializer).ok().flatten().map(RawValue::get)
+    serde::de::DeserializeSeed::deserialize(Find(name), &mut deserializer)
+        .ok()
+        .flatten()
+        .map(RawValue::get)
 }
 
 /// Where `part`, a slice of `whole`, begins in it.

@@ -104,7 +104,13 @@ impl Mode {
     }
 }
 
-const fn row(method: Method, path: &'static str, since: u16, mode: Mode, action: Action) -> Endpoint {
+const fn row(
+    method: Method,
+    path: &'static str,
+    since: u16,
+    mode: Mode,
+    action: Action,
+) -> Endpoint {
     Endpoint {
         method,
         path,
@@ -273,7 +279,9 @@ fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let (value, tail) = tail.split_at(end);
     let matched = match after.split_once('{') {
         None => tail == after,
-        Some((before, _)) => tail.strip_prefix(before).is_some_and(|last| !last.is_empty() && !last.contains('/')),
+        Some((before, _)) => tail
+            .strip_prefix(before)
+            .is_some_and(|last| !last.is_empty() && !last.contains('/')),
     };
     (matched && !value.is_empty()).then_some(value)
 }
@@ -288,16 +296,39 @@ mod tests {
     fn paths_find_their_rows() {
         for (method, path, expected) in [
             (GET, "/containers/json", Some(("/containers/json", None))),
-            (GET, "/containers/web/json", Some(("/containers/{container}/json", Some("web")))),
-            (DELETE, "/containers/web", Some(("/containers/{container}", Some("web")))),
-            (GET, "/containers/web/attach/ws", Some(("/containers/{container}/attach/ws", Some("web")))),
-            (GET, "/images/10.0.0.1:5000/a/b:1/json", Some(("/images/{image}/json", Some("10.0.0.1:5000/a/b:1")))),
+            (
+                GET,
+                "/containers/web/json",
+                Some(("/containers/{container}/json", Some("web"))),
+            ),
+            (
+                DELETE,
+                "/containers/web",
+                Some(("/containers/{container}", Some("web"))),
+            ),
+            (
+                GET,
+                "/containers/web/attach/ws",
+                Some(("/containers/{container}/attach/ws", Some("web"))),
+            ),
+            (
+                GET,
+                "/images/10.0.0.1:5000/a/b:1/json",
+                Some(("/images/{image}/json", Some("10.0.0.1:5000/a/b:1"))),
+            ),
             (GET, "/images/get", Some(("/images/get", None))),
-            (DELETE, "/images/a/b", Some(("/images/{image}", Some("a/b")))),
+            (
+                DELETE,
+                "/images/a/b",
+                Some(("/images/{image}", Some("a/b"))),
+            ),
             (
                 DELETE,
                 "/containers/web/checkpoints/c1",
-                Some(("/containers/{container}/checkpoints/{checkpoint}", Some("web"))),
+                Some((
+                    "/containers/{container}/checkpoints/{checkpoint}",
+                    Some("web"),
+                )),
             ),
             (POST, "/containers/json", None),
             (GET, "/containers//json", None),
@@ -322,7 +353,10 @@ mod tests {
     #[test]
     fn refused_rows_are_refused() {
         for row in ENDPOINTS {
-            let refuses = matches!(row.action, NoSwarm | NoSwarmHere | NotPartOfSwarm | NotFound);
+            let refuses = matches!(
+                row.action,
+                NoSwarm | NoSwarmHere | NotPartOfSwarm | NotFound
+            );
             assert!(!refuses || row.mode == Refuse, "{row}");
         }
     }

@@ -39,6 +39,8 @@ pub struct Attributes {
 impl Event {
     /// The action without its detail: `exec_create` of `exec_create: sh`.
     pub fn verb(&self) -> &str {
-        self.action.split_once(':').map_or(&self.action, |(verb, _)| verb)
+        self.action
+            .split_once(':')
+            .map_or(&self.action, |(verb, _)| verb)
     }
 }

@@ -65,7 +65,8 @@ mod tests {
     #[tokio::test]
     async fn lines_are_cut_at_line_ends_only() {
         let chunks = ["{\"a\":", "1}\r\n\n{\"b\":2}\n{", "}"];
-        let frames = chunks.map(|chunk| Ok::<_, BodyError>(hyper::body::Frame::data(Bytes::from(chunk))));
+        let frames =
+            chunks.map(|chunk| Ok::<_, BodyError>(hyper::body::Frame::data(Bytes::from(chunk))));
         let body = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
         let mut lines = Lines::new(BodyExt::boxed_unsync(body));
         let mut seen = Vec::new();

@@ -38,7 +38,10 @@ const BIRDS: &[&str] = &[
 
 /// Invents a name that `taken` does not know; after some tries a number makes it longer.
 pub fn invent(taken: impl Fn(&str) -> bool) -> String {
-    (0..).map(candidate).find(|name| !taken(name)).unwrap_or_default()
+    (0..)
+        .map(candidate)
+        .find(|name| !taken(name))
+        .unwrap_or_default()
 }
 
 fn candidate(attempt: usize) -> String {
@@ -61,7 +64,10 @@ mod tests {
         let mut taken = std::collections::HashSet::new();
         for _ in 0..5000 {
             let name = invent(|name| taken.contains(name));
-            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}");
+            assert!(
+                name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
+                "{name}"
+            );
             assert!(taken.insert(name));
         }
     }

@@ -24,15 +24,20 @@ pub struct Query(pub String);
 impl Query {
     /// The pairs, decoded.
     pub fn pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.0.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
+        self.0
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (decode(name), decode(value))
+            })
     }
 
     /// The first value of a name.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.pairs().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
     }
 
     /// The first value of a name, unless it is empty.

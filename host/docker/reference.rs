@@ -44,8 +44,15 @@ impl<'a> Reference<'a> {
     /// One spelling for all spellings of the same reference: `busybox` is `docker.io/library/busybox:latest`.
     pub fn canonical(&self) -> String {
         let registry = self.registry();
-        let path = self.name.strip_prefix(registry).map_or(self.name, |path| path.trim_start_matches('/'));
-        let library = if registry == "docker.io" && !path.contains('/') { "library/" } else { "" };
+        let path = self
+            .name
+            .strip_prefix(registry)
+            .map_or(self.name, |path| path.trim_start_matches('/'));
+        let library = if registry == "docker.io" && !path.contains('/') {
+            "library/"
+        } else {
+            ""
+        };
         match (self.digest, self.tag) {
             (Some(digest), _) => format!("{registry}/{library}{path}@{digest}"),
             (None, tag) => format!("{registry}/{library}{path}:{}", tag.unwrap_or("latest")),
@@ -70,12 +77,42 @@ mod tests {
     #[test]
     fn references_are_taken_apart_and_spelt_one_way() {
         for (text, registry, canonical, familiar) in [
-            ("busybox", "docker.io", "docker.io/library/busybox:latest", "busybox:latest"),
-            ("docker.io/library/busybox:1", "docker.io", "docker.io/library/busybox:1", "busybox:1"),
-            ("team/app:2", "docker.io", "docker.io/team/app:2", "team/app:2"),
-            ("10.0.0.1:5000/a/b", "10.0.0.1:5000", "10.0.0.1:5000/a/b:latest", "10.0.0.1:5000/a/b:latest"),
-            ("localhost/x:y", "localhost", "localhost/x:y", "localhost/x:y"),
-            ("a@sha256:00", "docker.io", "docker.io/library/a@sha256:00", "a@sha256:00"),
+            (
+                "busybox",
+                "docker.io",
+                "docker.io/library/busybox:latest",
+                "busybox:latest",
+            ),
+            (
+                "docker.io/library/busybox:1",
+                "docker.io",
+                "docker.io/library/busybox:1",
+                "busybox:1",
+            ),
+            (
+                "team/app:2",
+                "docker.io",
+                "docker.io/team/app:2",
+                "team/app:2",
+            ),
+            (
+                "10.0.0.1:5000/a/b",
+                "10.0.0.1:5000",
+                "10.0.0.1:5000/a/b:latest",
+                "10.0.0.1:5000/a/b:latest",
+            ),
+            (
+                "localhost/x:y",
+                "localhost",
+                "localhost/x:y",
+                "localhost/x:y",
+            ),
+            (
+                "a@sha256:00",
+                "docker.io",
+                "docker.io/library/a@sha256:00",
+                "a@sha256:00",
+            ),
         ] {
             let reference = Reference::parse(text);
             assert_eq!(reference.registry(), registry, "{text}");

@@ -1,0 +1,202 @@
+//! The life of a call, top to bottom.
+
+mod broadcast;
+mod credentials;
+mod events;
+mod fanout;
+mod forward;
+mod hijack;
+mod hooks;
+mod images;
+mod info;
+mod lists;
+mod local;
+mod locate;
+mod names;
+mod place;
+mod pull;
+mod runs;
+mod splice;
+mod target;
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use http::{HeaderValue, Request, Response, header};
+
+use crate::{
+    config::{Pull, Strategy},
+    docker::{
+        Body,
+        call::{Call, page_not_found},
+        client::Client,
+        endpoint::Action,
+        message,
+    },
+    error::{Blame, Error},
+    inventory::{Flock, Inventory},
+    plugin::Plugins,
+    state::StateStore,
+};
+
+pub use hijack::Hijack;
+pub use splice::join;
+
+/// What the proxy does as the operator wants it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub pull: Pull,
+    pub strategy: Strategy,
+    /// The longest JSON body that is read, in bytes.
+    pub body_limit: usize,
+    /// How long a list waits for one backend.
+    pub backend_timeout: Duration,
+    /// How long a create that waits for its image is remembered.
+    pub run_expiry: Duration,
+}
+
+/// The one way to the daemons: every front door hands its calls to [`Proxy::handle`].
+pub struct Proxy {
+    inventory: Arc<Inventory>,
+    plugins: Arc<ArcSwap<Plugins>>,
+    settings: Settings,
+    places: place::Places,
+    names: names::Names,
+    runs: runs::Runs,
+    pulls: pull::Pulls,
+}
+
+/// What the front door does with a call in the end.
+pub enum Reply {
+    Http(Response<Body>),
+    /// The connection leaves HTTP.
+    Hijack(Hijack),
+}
+
+/// The snapshots that one call keeps from its beginning to its end.
+#[derive(Clone)]
+pub(crate) struct Turn {
+    flock: Arc<Flock>,
+    plugins: Arc<Plugins>,
+}
+
+impl Proxy {
+    pub fn new(
+        inventory: Arc<Inventory>,
+        plugins: Arc<ArcSwap<Plugins>>,
+        state: Arc<dyn StateStore>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            runs: runs::Runs::new(state, settings.run_expiry),
+            inventory,
+            plugins,
+            settings,
+            places: place::Places::default(),
+            names: names::Names::default(),
+            pulls: pull::Pulls::default(),
+        }
+    }
+
+    /// Answers one request of a client.
+    pub async fn handle(&self, request: Request<Body>, client: Arc<Client>) -> Reply {
+        let call = Call::new(request, client);
+        let (label, address) = (call.label(), call.client.address.clone());
+        let turn = self.begin().await;
+        let reply = self.answer(&turn, call).await.unwrap_or_else(|error| {
+            log(&label, &address, &error);
+            Reply::Http(message::error(&error))
+        });
+        match reply {
+            Reply::Http(response) => {
+                tracing::debug!(endpoint = label, client.addr = %address, status = response.status().as_u16(), "call");
+                Reply::Http(dress(&turn, response))
+            }
+            hijacked => hijacked,
+        }
+    }
+
+    /// Ends the memory of a client's connection.
+    pub fn hung_up(&self, client: &Client) {
+        self.runs.hung_up(client);
+    }
+
+    /// Notes that a client's connection is there.
+    pub fn connected(&self, client: &Client) {
+        self.runs.connected(client);
+    }
+
+    async fn begin(&self) -> Turn {
+        if !self.inventory.is_settled() {
+            self.inventory.settled().await;
+        }
+        Turn {
+            flock: self.inventory.flock(),
+            plugins: self.plugins.load_full(),
+        }
+    }
+
+    async fn answer(&self, turn: &Turn, call: Call) -> Result<Reply, Error> {
+        if let Some(version) = call.version {
+            let fits = turn.flock.versions().check(version);
+            fits.map_err(|text| Error::refused(http::StatusCode::BAD_REQUEST, text))?;
+        }
+        let call = match hooks::request(turn, call, self.settings.body_limit).await? {
+            hooks::Asked::Proceed(call) => call,
+            hooks::Asked::Answered(response) => return Ok(Reply::Http(response)),
+        };
+        let Some(endpoint) = call.endpoint else {
+            return local::unknown(&call).map(Reply::Http);
+        };
+        match endpoint.action {
+            Action::Hijack(object) => self.hijack(turn, call, object).await,
+            action => self.act(turn, call, action).await.map(Reply::Http),
+        }
+    }
+
+    /// Carries out whatever stays HTTP.
+    async fn act(&self, turn: &Turn, call: Call, action: Action) -> Result<Response<Body>, Error> {
+        match action {
+            Action::Ping => local::ping(turn, &call),
+            Action::Version => local::version(turn),
+            Action::Info => self.info(turn, call).await,
+            Action::Events => self.events(turn, call).await,
+            Action::ContainerList => self.container_list(turn, call).await,
+            Action::ContainerCreate => self.create(turn, call).await,
+            Action::ContainerPrune => self.container_prune(turn, call).await,
+            Action::ContainerRename => self.rename(turn, call).await,
+            Action::ContainerStart => self.start(turn, call).await,
+            Action::ContainerWait => self.wait(turn, call).await,
+            Action::ContainerRemove => self.remove(turn, call).await,
+            Action::ExecCreate => self.exec_create(turn, call).await,
+            Action::ImageList => self.image_list(turn, call).await,
+            Action::ImageCreate => self.image_create(turn, call).await,
+            Action::ImageTag => self.image_tag(turn, call).await,
+            Action::ImageRemove => self.image_remove(turn, call).await,
+            Action::Forward(object) | Action::Hijack(object) => self.forward(turn, call, object).await,
+            Action::NoSwarm | Action::NoSwarmHere | Action::NotPartOfSwarm => Err(local::no_swarm(action)),
+            Action::NotFound => Err(page_not_found()),
+            Action::NotYet => Err(Error::NotServed { endpoint: call.label() }),
+        }
+    }
+}
+
+/// Gives an answer the headers that every answer of a daemon has; clients decide by them what they may ask for.
+fn dress(turn: &Turn, mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    for (name, value) in local::identity(turn) {
+        headers.insert(name, value);
+    }
+    forward::strip(headers);
+    headers.entry(header::SERVER).or_insert(HeaderValue::from_static("flockerd"));
+    response
+}
+
+/// One line for a call that failed, as loud as its blame.
+fn log(endpoint: &str, client: &str, error: &Error) {
+    match error.blame() {
+        Blame::Client => tracing::debug!(endpoint, client.addr = client, %error, "call refused"),
+        Blame::Backend | Blame::Plugin => tracing::warn!(endpoint, client.addr = client, %error, "call failed"),
+        Blame::Flockerd => tracing::error!(endpoint, client.addr = client, %error, "call failed"),
+    }
+}

@@ -1,0 +1,109 @@
+//! Asking every backend at once, and waiting for none longer than the limit.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+
+use super::Turn;
+use crate::{
+    backend::{Backend, Health},
+    docker::{self, Body},
+    error::Error,
+};
+
+/// The longest answer of one backend that is merged.
+const ANSWER_MAX: usize = 256 << 20;
+
+/// Names the backends that a merged answer lacks.
+const MISSING: HeaderName = HeaderName::from_static("flockerd-missing");
+
+/// What the backends answered, in their order.
+pub(super) struct Answers {
+    pub(super) ok: Vec<(Arc<Backend>, Bytes)>,
+    /// Answers with an error status: they count only when there is no good one.
+    refused: Vec<Response<Body>>,
+    /// Backends that gave no answer in time.
+    missing: Vec<Arc<str>>,
+}
+
+/// Sends a request to each of the backends and collects the answers.
+pub(super) async fn ask(
+    backends: impl IntoIterator<Item = &Arc<Backend>>,
+    limit: Duration,
+    request: impl Fn(&Backend) -> Result<Request<Body>, Error>,
+) -> Result<Answers, Error> {
+    let asked = backends.into_iter().map(|backend| {
+        let request = request(backend);
+        async move { Ok::<_, Error>((backend.clone(), one(backend, limit, request?).await)) }
+    });
+    let mut answers = Answers {
+        ok: Vec::new(),
+        refused: Vec::new(),
+        missing: Vec::new(),
+    };
+    for answer in join_all(asked).await {
+        let (backend, answer) = answer?;
+        match answer {
+            Ok((status, body)) if status.is_success() => answers.ok.push((backend, body)),
+            Ok((status, body)) => answers.refused.push(docker::message::json(status, body)),
+            Err(error) => {
+                tracing::warn!(backend = %backend.name, %error, "backend is missing from the answer");
+                answers.missing.push(backend.name.clone());
+            }
+        }
+    }
+    Ok(answers)
+}
+
+async fn one(backend: &Backend, limit: Duration, request: Request<Body>) -> Result<(StatusCode, Bytes), Error> {
+    if backend.status().health == Health::Down {
+        return Err(Error::backend(&backend.name, &backend.status().reason));
+    }
+    let answer = async {
+        let response = backend.send(request).await?;
+        let status = response.status();
+        let body = docker::collect(response.into_body(), ANSWER_MAX).await;
+        body.map(|body| (status, body)).map_err(|reason| Error::backend(&backend.name, reason))
+    };
+    let late = |_| Err(Error::backend(&backend.name, format!("no answer within {limit:?}")));
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
+}
+
+impl Answers {
+    /// Leaves the good answers, or, when there is none, says why: the first refusal, or no backend.
+    pub(super) fn or_refusal(mut self) -> Result<Self, Result<Response<Body>, Error>> {
+        match (self.ok.is_empty(), self.refused.is_empty()) {
+            (false, _) => Ok(self),
+            (true, false) => Err(Ok(self.refused.remove(0))),
+            (true, true) => Err(Err(Error::NoBackend)),
+        }
+    }
+
+    /// The backends that did it.
+    pub(super) fn holders(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.ok.iter().map(|(backend, _)| backend)
+    }
+
+    /// Names the missing backends in a header, so that an incomplete list does not look complete.
+    pub(super) fn mark(&self, mut response: Response<Body>) -> Response<Body> {
+        if !self.missing.is_empty()
+            && let Ok(names) = HeaderValue::try_from(self.missing.join(","))
+        {
+            response.headers_mut().insert(MISSING, names);
+        }
+        response
+    }
+}
+
+impl Turn {
+    /// A request to every backend, the unreachable ones named in the answer.
+    pub(super) async fn ask_all(
+        &self,
+        limit: Duration,
+        request: impl Fn(&Backend) -> Result<Request<Body>, Error>,
+    ) -> Result<Answers, Error> {
+        ask(self.flock.backends(), limit, request).await
+    }
+}

@@ -1,0 +1,121 @@
+//! Answers that flockerd gives by itself: ping, version, and the refusals.
+
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::json;
+
+use super::Turn;
+use crate::{
+    backend::Health,
+    docker::{
+        self, Body,
+        call::{Call, page_not_found},
+        endpoint::Action,
+        message,
+    },
+    error::Error,
+};
+
+/// The headers by which clients learn what they talk to.
+pub(super) fn identity(turn: &Turn) -> [(HeaderName, HeaderValue); 4] {
+    let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+    [
+        (HeaderName::from_static("api-version"), text(turn.flock.versions().max.to_string())),
+        (HeaderName::from_static("docker-experimental"), HeaderValue::from_static("false")),
+        (HeaderName::from_static("ostype"), HeaderValue::from_static("linux")),
+        (header::SERVER, text(format!("Docker/{} (linux)", turn.flock.engine_version()))),
+    ]
+}
+
+/// `OK` while a backend works; the CLI reads the headers even of a 500.
+pub(super) fn ping(turn: &Turn, call: &Call) -> Result<Response<Body>, Error> {
+    let works = turn.flock.usable().next().is_some();
+    let text = if works { "OK" } else { "flockerd: no backend is available" };
+    let body = match call.method {
+        Method::HEAD => docker::empty(),
+        _ => docker::full(text),
+    };
+    let mut response = Response::new(body);
+    if !works {
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert("builder-version", HeaderValue::from_static("1"));
+    headers.insert("swarm", HeaderValue::from_static("inactive"));
+    Ok(response)
+}
+
+/// One engine made of all: clients negotiate by `ApiVersion`.
+pub(super) fn version(turn: &Turn) -> Result<Response<Body>, Error> {
+    let range = turn.flock.versions();
+    let engine = turn.flock.engine_version();
+    let details = json!({
+        "ApiVersion": range.max.to_string(), "MinAPIVersion": range.min.to_string(),
+        "Os": "linux", "Arch": arch(), "Experimental": "false",
+    });
+    let mut components = vec![json!({ "Name": "Engine", "Version": engine, "Details": details })];
+    components.extend(turn.flock.backends().iter().map(|backend| {
+        let status = backend.status();
+        let version = status.engine.as_ref().map(|engine| engine.version.clone()).unwrap_or_default();
+        let health = status.health.name();
+        json!({ "Name": &*backend.name, "Version": version,
+                "Details": { "Address": backend.address.to_string(), "Health": health } })
+    }));
+    let answer = json!({
+        "Platform": { "Name": format!("flockerd {}", env!("CARGO_PKG_VERSION")) },
+        "Components": components,
+        "Version": engine,
+        "ApiVersion": range.max.to_string(), "MinAPIVersion": range.min.to_string(),
+        "GitCommit": "", "GoVersion": "", "Os": "linux", "Arch": arch(), "KernelVersion": "",
+        "BuildTime": "",
+    });
+    Ok(message::json(StatusCode::OK, answer.to_string()))
+}
+
+/// Go's name of this architecture, which is what daemons report.
+pub(super) fn arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// The answer to a path outside the API: 404, but OPTIONS is fine with everything.
+pub(super) fn unknown(call: &Call) -> Result<Response<Body>, Error> {
+    match call.method {
+        Method::OPTIONS => Ok(Response::new(docker::empty())),
+        _ => Err(page_not_found()),
+    }
+}
+
+/// Why there is no swarm, in the daemon's words where it has words for it: libraries test for them.
+pub(super) fn no_swarm(action: Action) -> Error {
+    let (status, text) = match action {
+        Action::NoSwarmHere => (
+            StatusCode::NOT_IMPLEMENTED,
+            "swarm mode is not available through flockerd: it would bind a single backend",
+        ),
+        Action::NotPartOfSwarm => (StatusCode::SERVICE_UNAVAILABLE, "This node is not part of a swarm"),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
+             node to swarm and try again.",
+        ),
+    };
+    Error::refused(status, text)
+}
+
+impl Turn {
+    /// Fails when no backend can be asked.
+    pub(super) fn some_backend(&self) -> Result<(), Error> {
+        self.flock.usable().next().map(drop).ok_or(Error::NoBackend)
+    }
+
+    /// How many backends are up.
+    pub(super) fn up(&self) -> usize {
+        self.flock.backends().iter().filter(|backend| backend.status().health == Health::Up).count()
+    }
+}

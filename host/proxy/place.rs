@@ -1,0 +1,272 @@
+//! Placing: which backend something new goes to.
+//!
+//! First the hard constraints, then the `route` hooks, then the strategy.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::StatusCode;
+
+use super::{Proxy, Turn, hooks};
+use crate::{
+    backend::{Backend, Health},
+    config::Strategy,
+    docker::{client::Client, create::Tie},
+    error::Error,
+    inventory::index::{BackendName, Counts},
+    plugin::{Hook, Scene, route, types},
+};
+
+/// How long one placement waits for the one before it, so that each sees what the last one decided. A plugin that
+/// hangs delays nobody longer than this.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Something new, as the hooks see it.
+pub(super) struct Newcomer<'a> {
+    pub(super) subject: route::Subject,
+    pub(super) name: Option<&'a str>,
+    pub(super) image: Option<&'a str>,
+    pub(super) platform: Option<&'a str>,
+    pub(super) body: Option<&'a str>,
+    pub(super) ties: &'a [Tie],
+    pub(super) client: &'a Client,
+}
+
+/// Where it goes.
+pub(super) struct Placed {
+    pub(super) backend: Arc<Backend>,
+    /// The body that a hook changed.
+    pub(super) body: Option<String>,
+    /// Counts on the backend until it is dropped.
+    pub(super) under_way: UnderWay,
+}
+
+/// What is under way to each backend.
+#[derive(Default)]
+pub(super) struct Places {
+    counts: Arc<Mutex<HashMap<BackendName, usize>>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// One create under way to a backend.
+pub(super) struct UnderWay {
+    backend: BackendName,
+    counts: Arc<Mutex<HashMap<BackendName, usize>>>,
+}
+
+impl Places {
+    pub(super) fn begin(&self, backend: &Backend) -> UnderWay {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(backend.name.clone()).or_default() += 1;
+        UnderWay {
+            backend: backend.name.clone(),
+            counts: self.counts.clone(),
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.backend) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+impl Proxy {
+    /// Chooses the backend for something new.
+    ///
+    /// # Errors
+    /// 409 when its constraints contradict each other, a plugin's refusal, [`Error::NoBackend`].
+    pub(super) async fn place(&self, turn: &Turn, newcomer: Newcomer<'_>) -> Result<Placed, Error> {
+        let eligible = self.eligible(turn, newcomer.ties).await?;
+        let _turn = tokio::time::timeout(TURN, self.places.turn.lock()).await;
+        let counts = self.counts();
+        let decision = match turn.plugins.has(Hook::Route) {
+            true => self.ask_route(turn, &newcomer, &eligible, &counts).await?,
+            false => Default::default(),
+        };
+        let backend = match &decision.backend {
+            Some(name) => turn.backend(name)?,
+            None => choose(self.settings.strategy, &eligible, &counts).ok_or(Error::NoBackend)?,
+        };
+        tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
+        Ok(Placed {
+            under_way: self.places.begin(&backend),
+            body: decision.body,
+            backend,
+        })
+    }
+
+    async fn ask_route(
+        &self,
+        turn: &Turn,
+        newcomer: &Newcomer<'_>,
+        eligible: &[Arc<Backend>],
+        counts: &HashMap<BackendName, Counts>,
+    ) -> Result<crate::plugin::Decision, Error> {
+        let client = hooks::client(newcomer.client);
+        let request = route::Request {
+            subject: newcomer.subject,
+            name: newcomer.name,
+            image: newcomer.image,
+            platform: newcomer.platform,
+            body: newcomer.body,
+            client: client.borrowed(),
+        };
+        let scene = scene(eligible.to_vec(), counts.clone());
+        let resolve = |answer: &str| resolve(turn, eligible, answer);
+        turn.plugins.route(request, &scene, &resolve).await
+    }
+
+    /// The backends that can take something with these ties: usable, and having all that it refers to.
+    async fn eligible(&self, turn: &Turn, ties: &[Tie]) -> Result<Vec<Arc<Backend>>, Error> {
+        let mut bound: Option<(String, Vec<BackendName>)> = None;
+        for tie in ties {
+            let owners = self.owners(turn, tie).await?;
+            if owners.is_empty() {
+                continue;
+            }
+            bound = Some(match bound {
+                None => (tie.describe(), owners),
+                Some((first, known)) => {
+                    let both: Vec<_> = known.iter().filter(|name| owners.contains(name)).cloned().collect();
+                    if both.is_empty() {
+                        return Err(apart(&first, &known, &tie.describe(), &owners));
+                    }
+                    (first, both)
+                }
+            });
+        }
+        match bound {
+            None => {
+                let usable: Vec<_> = turn.flock.usable().cloned().collect();
+                (!usable.is_empty()).then_some(usable).ok_or(Error::NoBackend)
+            }
+            Some((tie, names)) => reachable(turn, &tie, &names),
+        }
+    }
+
+    /// The backends that have what a tie names; none when nobody has it, and then a daemon may say so.
+    async fn owners(&self, turn: &Turn, tie: &Tie) -> Result<Vec<BackendName>, Error> {
+        Ok(match tie {
+            Tie::Network(name) => self.inventory.index.network(name),
+            Tie::Volume(name) => self.inventory.index.volume(name),
+            Tie::Container(name) => match self.container(turn, name).await {
+                Ok((_, located)) => vec![located.backend],
+                Err(error) if error.status() == StatusCode::NOT_FOUND => Vec::new(),
+                Err(error) => return Err(error),
+            },
+        })
+    }
+
+    /// How loaded each backend is, with what is under way to it.
+    pub(super) fn counts(&self) -> HashMap<BackendName, Counts> {
+        let mut counts = self.inventory.index.counts();
+        let under_way = self.places.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (backend, count) in under_way.iter() {
+            counts.entry(backend.clone()).or_default().fresh += count;
+        }
+        counts
+    }
+
+    /// A backend as plugins see it.
+    pub(super) fn shown(&self, backend: &Backend) -> types::Backend {
+        show(backend, &self.counts())
+    }
+}
+
+/// Turns a plugin's answer into a backend's name, or says why it cannot be one.
+fn resolve(turn: &Turn, eligible: &[Arc<Backend>], answer: &str) -> Result<String, String> {
+    let Some(backend) = turn.flock.find(answer) else {
+        return Err(format!("it answered \"{answer}\", which is no backend of the flock"));
+    };
+    if backend.status().health == Health::Down {
+        return Err(format!("it answered \"{answer}\", which is down"));
+    }
+    match eligible.iter().any(|candidate| candidate.name == backend.name) {
+        true => Ok(backend.name.to_string()),
+        false => {
+            let names: Vec<&str> = eligible.iter().map(|backend| &*backend.name).collect();
+            Err(format!("it answered \"{answer}\", but only {} can take it", names.join(", ")))
+        }
+    }
+}
+
+/// The built-in choice.
+fn choose(
+    strategy: Strategy,
+    eligible: &[Arc<Backend>],
+    counts: &HashMap<BackendName, Counts>,
+) -> Option<Arc<Backend>> {
+    let load = |backend: &Backend| counts.get(&backend.name).map_or(0, |counts| counts.running + counts.fresh);
+    match strategy {
+        Strategy::Spread => eligible.iter().min_by_key(|backend| (load(backend), backend.name.clone())).cloned(),
+    }
+}
+
+/// The usable ones among the backends that something is bound to.
+fn reachable(turn: &Turn, tie: &str, names: &[BackendName]) -> Result<Vec<Arc<Backend>>, Error> {
+    let usable: Vec<_> = turn.flock.usable().filter(|backend| names.contains(&backend.name)).cloned().collect();
+    match usable.is_empty() {
+        false => Ok(usable),
+        true => {
+            let backend = names.first().map_or("", |name| name);
+            Err(Error::backend(backend, format!("{tie} is there")))
+        }
+    }
+}
+
+fn apart(first: &str, on: &[BackendName], second: &str, on_other: &[BackendName]) -> Error {
+    let (on, on_other) = (on.join(", "), on_other.join(", "));
+    let text = format!("{first} is on {on} and {second} on {on_other}: no backend has both");
+    Error::refused(StatusCode::CONFLICT, text)
+}
+
+/// The daemon's words for a name that is taken.
+pub(super) fn name_taken(name: &str, id: &str) -> String {
+    format!(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or \
+         rename) that container to be able to reuse that name."
+    )
+}
+
+/// What the imports show: these backends, made only when a plugin looks.
+fn scene(backends: Vec<Arc<Backend>>, counts: HashMap<BackendName, Counts>) -> Scene {
+    Scene {
+        backends: Arc::new(move || backends.iter().map(|backend| show(backend, &counts)).collect()),
+        body: None,
+    }
+}
+
+fn show(backend: &Backend, counts: &HashMap<BackendName, Counts>) -> types::Backend {
+    let status = backend.status();
+    let counts = counts.get(&backend.name).copied().unwrap_or_default();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    types::Backend {
+        name: backend.name.to_string(),
+        address: backend.address.to_string(),
+        labels: backend.labels.clone(),
+        health: match status.health {
+            Health::Unknown => types::Health::Unknown,
+            Health::Up => types::Health::Up,
+            Health::Down => types::Health::Down,
+        },
+        running: number(counts.running),
+        containers: number(counts.total),
+        placing: number(counts.fresh),
+        cpus: status.engine.as_ref().map_or(0, |engine| engine.cpus),
+        memory: status.engine.as_ref().map_or(0, |engine| engine.memory),
+    }
+}
+
+impl Turn {
+    /// The scene of hooks that see all backends.
+    pub(super) fn scene(&self, counts: &HashMap<BackendName, Counts>) -> Scene {
+        scene(self.flock.backends().to_vec(), counts.clone())
+    }
+}

@@ -1,0 +1,313 @@
+//! The memory between the steps of a `docker run` whose image is missing.
+//!
+//! The client sees three calls that share nothing: a create that answers 404, a pull that names only the image, and the
+//! create again. The first is remembered here, so that the pull goes to its backend and the last one follows. A pull
+//! that no create waits for is remembered too, for the create that `--pull=always` sends after it.
+//!
+//! It lies in the state store, one key an image, changed by compare-and-swap: it survives a restart of flockerd, and
+//! several flockerds can share it.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    docker::{client::Client, reference::Reference},
+    error::Error,
+    state::StateStore,
+};
+
+/// How long a memory lives on after somebody other than its owner may have used it.
+const FADE: Duration = Duration::from_secs(30);
+/// The longest image reference that is a key as it is.
+const KEY_MAX: usize = 400;
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Stage {
+    /// The create was answered 404.
+    Created,
+    /// A pull was sent to the backend.
+    Pulling,
+    /// The image is on the backend.
+    Ready,
+}
+
+/// One remembered run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Run {
+    /// Tells creates apart: a digest of name and body; empty for a pull that no create waited for.
+    pub(super) create: String,
+    pub(super) backend: String,
+    /// The client connection that made it.
+    connection: String,
+    /// The client's address without the port.
+    address: String,
+    pub(super) stage: Stage,
+    /// Milliseconds since the epoch.
+    expires: u64,
+}
+
+/// The remembered runs.
+pub(super) struct Runs {
+    state: Arc<dyn StateStore>,
+    expiry: Duration,
+    /// The client connections that are open now.
+    connections: Mutex<HashSet<Arc<str>>>,
+}
+
+impl Runs {
+    pub(super) fn new(state: Arc<dyn StateStore>, expiry: Duration) -> Self {
+        Self {
+            state,
+            expiry,
+            connections: Mutex::default(),
+        }
+    }
+
+    pub(super) fn connected(&self, client: &Client) {
+        self.open().insert(client.connection.clone());
+    }
+
+    pub(super) fn hung_up(&self, client: &Client) {
+        self.open().remove(&client.connection);
+    }
+
+    /// Remembers where a create was routed, or a pull that no create waited for, when this returns for good.
+    pub(super) async fn remember(
+        &self,
+        image: &str,
+        create: &str,
+        backend: &str,
+        stage: Stage,
+        client: &Client,
+    ) -> Result<(), Error> {
+        let run = Run {
+            create: create.to_owned(),
+            backend: backend.to_owned(),
+            connection: client.connection.to_string(),
+            address: host(client).to_owned(),
+            stage,
+            expires: now() + millis(self.expiry),
+        };
+        self.change(image, |runs| {
+            runs.retain(|known| !(known.create == run.create && known.connection == run.connection));
+            runs.push(run.clone());
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Finds the run that a create repeats: one of the same connection, or, once its image is there, one whose
+    /// connection is gone. A create that looks the same on another connection is somebody else's.
+    pub(super) async fn recall(&self, image: &str, create: &str, client: &Client) -> Result<Option<Run>, Error> {
+        let runs = self.load(image).await?.1;
+        let own = |run: &&Run| run.connection == *client.connection && (run.create == create || run.create.is_empty());
+        let orphan = |run: &&Run| run.create == create && run.stage == Stage::Ready && !self.is_open(&run.connection);
+        Ok(runs.iter().find(own).or_else(|| runs.iter().find(orphan)).cloned())
+    }
+
+    /// Finds the backend that a pull is for: where this connection's create went, else the oldest create of the same
+    /// client that no pull has come for yet.
+    pub(super) async fn claim(&self, image: &str, client: &Client) -> Result<Option<Run>, Error> {
+        let choose = |runs: &[Run]| {
+            let waits = |run: &&Run| !run.create.is_empty();
+            let own = runs.iter().filter(waits).position(|run| run.connection == *client.connection);
+            let free = |run: &&Run| run.stage == Stage::Created && run.address == host(client);
+            own.and_then(|at| runs.iter().filter(waits).nth(at)).or_else(|| runs.iter().find(free)).cloned()
+        };
+        let mut claimed = None;
+        self.change(image, |runs| {
+            claimed = choose(runs);
+            for run in runs.iter_mut().filter(|run| Some(&**run) == claimed.as_ref()) {
+                run.stage = Stage::Pulling;
+            }
+        })
+        .await?;
+        Ok(claimed)
+    }
+
+    /// Notes that an image is on a backend now: whoever waits for it there can go on.
+    pub(super) async fn ready(&self, image: &str, backend: &str) -> Result<(), Error> {
+        self.change(image, |runs| {
+            for run in runs.iter_mut().filter(|run| run.backend == backend) {
+                run.stage = Stage::Ready;
+            }
+        })
+        .await
+    }
+
+    /// Forgets a run whose container is there. One that another connection took up fades: its owner may yet come.
+    pub(super) async fn done(&self, image: &str, run: &Run, client: &Client) -> Result<(), Error> {
+        let own = run.connection == *client.connection;
+        self.change(image, |runs| match own {
+            true => runs.retain(|known| !known.is(run)),
+            false => runs.iter_mut().filter(|known| known.is(run)).for_each(|known| {
+                known.expires = known.expires.min(now() + millis(FADE));
+            }),
+        })
+        .await
+    }
+
+    /// Forgets a run whose backend cannot be used any more.
+    pub(super) async fn abandon(&self, image: &str, run: &Run) -> Result<(), Error> {
+        self.change(image, |runs| runs.retain(|known| !known.is(run))).await
+    }
+
+    async fn load(&self, image: &str) -> Result<(Option<Vec<u8>>, Vec<Run>), Error> {
+        let stored = self.state.get(&key(image)).await?;
+        let mut runs: Vec<Run> =
+            stored.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        let now = now();
+        runs.retain(|run| run.expires > now && !(run.create.is_empty() && !self.is_open(&run.connection)));
+        Ok((stored, runs))
+    }
+
+    /// Changes the runs of an image, again and again until nobody else changed them meanwhile.
+    async fn change(&self, image: &str, mut edit: impl FnMut(&mut Vec<Run>)) -> Result<(), Error> {
+        loop {
+            let (stored, mut runs) = self.load(image).await?;
+            let before = runs.clone();
+            edit(&mut runs);
+            if runs == before {
+                return Ok(());
+            }
+            let bytes = serde_json::to_vec(&runs).map_err(|reason| Error::State(reason.to_string()))?;
+            let replacement = (!runs.is_empty()).then_some(bytes.as_slice());
+            let key = key(image);
+            if self.state.swap(&key, stored.as_deref(), replacement, Some(self.expiry)).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<str>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_open(&self, connection: &str) -> bool {
+        self.open().contains(connection)
+    }
+}
+
+impl Run {
+    fn is(&self, other: &Self) -> bool {
+        self.create == other.create && self.connection == other.connection
+    }
+}
+
+/// What tells a create from another: its name and its body.
+pub(super) fn digest(name: &str, body: &[u8]) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(name.len().to_le_bytes());
+    hasher.update(name);
+    hasher.update(body);
+    hex(&hasher.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `run/docker.io/library/busybox:latest`
+fn key(image: &str) -> String {
+    let image = Reference::parse(image).canonical();
+    match image.len() <= KEY_MAX && image.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => format!("run/{image}"),
+        false => format!("run/{}", hex(&Sha256::digest(image))),
+    }
+}
+
+fn host(client: &Client) -> &str {
+    client.address.rsplit_once(':').map_or(&client.address, |(host, _)| host)
+}
+
+fn now() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::memory::Memory;
+
+    fn client(connection: &str) -> Client {
+        Client {
+            connection: connection.into(),
+            address: "10.0.0.9:1".into(),
+            identity: None,
+        }
+    }
+
+    fn runs(state: &Arc<Memory>, open: &[&str]) -> Runs {
+        let runs = Runs::new(state.clone(), Duration::from_secs(900));
+        open.iter().for_each(|connection| runs.connected(&client(connection)));
+        runs
+    }
+
+    async fn recalled(runs: &Runs, create: &str, connection: &str) -> Option<String> {
+        runs.recall("app:1", create, &client(connection)).await.unwrap().map(|run| run.backend)
+    }
+
+    #[tokio::test]
+    async fn many_clients_run_one_image_each_on_its_own_backend() {
+        let runs = runs(&Arc::new(Memory::new()), &["a", "b"]);
+        runs.remember("app:1", "same", "node1", Stage::Created, &client("a")).await.unwrap();
+        assert_eq!(recalled(&runs, "same", "b").await, None, "b's first create is not a's repeated one");
+        runs.remember("app:1", "same", "node2", Stage::Created, &client("b")).await.unwrap();
+        for (connection, backend) in [("b", "node2"), ("a", "node1")] {
+            let claimed = runs.claim("app:1", &client(connection)).await.unwrap().unwrap();
+            assert_eq!(claimed.backend, backend);
+            runs.ready("app:1", backend).await.unwrap();
+        }
+        assert_eq!(recalled(&runs, "same", "a").await.as_deref(), Some("node1"));
+        let run = runs.recall("app:1", "same", &client("a")).await.unwrap().unwrap();
+        runs.done("app:1", &run, &client("a")).await.unwrap();
+        assert_eq!(recalled(&runs, "same", "a").await, None);
+        assert_eq!(recalled(&runs, "same", "b").await.as_deref(), Some("node2"));
+    }
+
+    #[tokio::test]
+    async fn clients_without_keep_alive_claim_one_each() {
+        let runs = runs(&Arc::new(Memory::new()), &[]);
+        for (connection, backend) in [("a", "node1"), ("b", "node2")] {
+            runs.remember("app:1", backend, backend, Stage::Created, &client(connection)).await.unwrap();
+        }
+        let mut claimed = Vec::new();
+        for connection in ["c", "d"] {
+            claimed.push(runs.claim("app:1", &client(connection)).await.unwrap().unwrap().backend);
+        }
+        assert_eq!(claimed, ["node1", "node2"]);
+        assert!(runs.claim("app:1", &client("e")).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_memory_outlives_a_restart() {
+        let state = Arc::new(Memory::new());
+        let before = runs(&state, &["a"]);
+        before.remember("app:1", "x", "node3", Stage::Created, &client("a")).await.unwrap();
+        let after = runs(&state, &["b", "c"]);
+        assert_eq!(recalled(&after, "x", "b").await, None, "not ready yet");
+        assert_eq!(after.claim("app:1", &client("b")).await.unwrap().unwrap().backend, "node3");
+        after.ready("docker.io/library/app:1", "node3").await.unwrap();
+        assert_eq!(recalled(&after, "x", "c").await.as_deref(), Some("node3"));
+    }
+
+    #[tokio::test]
+    async fn a_create_follows_the_pull_of_its_connection() {
+        let runs = runs(&Arc::new(Memory::new()), &["a", "b"]);
+        runs.remember("app:1", "", "node2", Stage::Ready, &client("a")).await.unwrap();
+        assert_eq!(recalled(&runs, "anything", "a").await.as_deref(), Some("node2"));
+        assert_eq!(recalled(&runs, "anything", "b").await, None);
+    }
+}
