@@ -1,1 +1,5 @@
 //! The map.
+
+pub mod error;
+pub mod shutdown;
+pub mod telemetry;
