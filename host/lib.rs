@@ -1,5 +1,7 @@
 //! The map.
 
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod shutdown;
 pub mod telemetry;
