@@ -4,4 +4,5 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod shutdown;
+pub mod state;
 pub mod telemetry;
