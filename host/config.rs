@@ -1,9 +1,31 @@
 //! The configuration as plain data: the TOML file, the flags and the environment merged, with defaults and validation.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+mod address;
+mod file;
+mod flags;
+mod keys;
+mod merge;
+mod plugins;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use flags::Flags;
+pub use keys::{KEYS, Key};
+
+use crate::telemetry;
 
 /// Everything an operator can set. Durations are written `5s`, sizes `4MiB`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the Docker API is served: `tcp://host:port` or `unix:///path`.
     pub listen: Vec<String>,
@@ -33,6 +55,36 @@ pub struct Config {
     pub log: String,
 }
 
+impl Config {
+    /// Merges the defaults, the file and the flags, the later ones winning.
+    ///
+    /// Reads the file but neither plugins nor backends. The problem names every value that is wrong, unless the file
+    /// is not TOML of the right shape: then the first place where it is not.
+    pub fn load(flags: &Flags) -> Result<Self, Problem> {
+        merge::load(flags)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec!["tcp://127.0.0.1:2375".to_owned()],
+            backends: Vec::new(),
+            plugins: Vec::new(),
+            state: None,
+            pull: Pull::Client,
+            strategy: Strategy::Spread,
+            backend_timeout: Duration::from_secs(5),
+            probe_interval: Duration::from_secs(2),
+            list_interval: Duration::from_secs(10),
+            run_expiry: Duration::from_secs(15 * 60),
+            body_limit: 4 << 20,
+            grace: Duration::from_secs(10),
+            log: "info".to_owned(),
+        }
+    }
+}
+
 /// One `[[backend]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendConfig {
@@ -42,7 +94,7 @@ pub struct BackendConfig {
 }
 
 /// One `[[plugin]]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PluginConfig {
     pub path: PathBuf,
     pub name: String,
@@ -59,6 +111,25 @@ pub struct PluginConfig {
     pub headers: Vec<String>,
     /// The plugin's own table.
     pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl PluginConfig {
+    /// A plugin with the default settings.
+    pub fn new(path: PathBuf, name: String) -> Self {
+        Self {
+            path,
+            name,
+            instance: None,
+            on_failure: OnFailure::Refuse,
+            timeout: Duration::from_secs(1),
+            memory: 64 << 20,
+            instances: 64,
+            headers: ["authorization", "content-type", "user-agent"]
+                .map(str::to_owned)
+                .into(),
+            config: serde_json::Map::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +152,13 @@ pub enum StateConfig {
     File(PathBuf),
 }
 
+impl StateConfig {
+    /// The file for when nothing is configured: `$XDG_STATE_HOME/flockerd/state.redb`, by default in `~/.local/state`.
+    pub fn default_file() -> Result<Self, Problem> {
+        state_file(env::var_os("XDG_STATE_HOME"), env::var_os("HOME")).map(Self::File)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pull {
     /// The daemon's 404 goes to the client, which pulls.
@@ -93,4 +171,49 @@ pub enum Pull {
 pub enum Strategy {
     /// Fewest running containers, ties by name.
     Spread,
+}
+
+/// What is wrong with the configuration or the command line, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+
+    /// Puts where it stands before the message.
+    fn at(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+}
+
+impl From<telemetry::BadFilter> for Problem {
+    fn from(bad: telemetry::BadFilter) -> Self {
+        Self::new(
+            bad.to_string(),
+            "write a level such as debug, or info,flockerd=trace",
+        )
+    }
+}
+
+fn state_file(state_home: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Problem> {
+    let absolute = |dir: Option<OsString>| dir.map(PathBuf::from).filter(|dir| dir.is_absolute());
+    absolute(state_home)
+        .or_else(|| absolute(home).map(|home| home.join(".local/state")))
+        .map(|dir| dir.join(Path::new("flockerd/state.redb")))
+        .ok_or_else(|| {
+            Problem::new(
+                "there is no place for the state file, for neither XDG_STATE_HOME nor HOME is set",
+                "give --state memory or --state PATH",
+            )
+        })
 }

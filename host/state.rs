@@ -8,6 +8,8 @@ use async_trait::async_trait;
 
 use crate::error::Error;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod memory;
 pub mod redb;
 

@@ -1,0 +1,145 @@
+//! The reference of the TOML file: every key, its default and its meaning.
+
+/// One key of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The key, with `backend.` or `plugin.` before those of `[[backend]]` and `[[plugin]]`.
+    pub name: &'static str,
+    /// The default as TOML; none: required, or derived as the meaning says.
+    pub default: Option<&'static str>,
+    /// One line.
+    pub meaning: &'static str,
+}
+
+/// Every key, in the order the reference lists them.
+pub const KEYS: &[Key] = &[
+    key(
+        "listen",
+        Some(r#"["tcp://127.0.0.1:2375"]"#),
+        "where the Docker API is served: `tcp://host:port` or `unix:///path`",
+    ),
+    key(
+        "state",
+        None,
+        "where state is kept: `memory`, `plugin` or a path; otherwise a plugin that exports `state`, else `$XDG_STATE_HOME/flockerd/state.redb`",
+    ),
+    key(
+        "pull",
+        Some(r#""client""#),
+        "who pulls an image that a create finds missing: `client` or `proxy`",
+    ),
+    key(
+        "strategy",
+        Some(r#""spread""#),
+        "the built-in placement for what no plugin places",
+    ),
+    key(
+        "backend_timeout",
+        Some(r#""5s""#),
+        "how long a list or a probe waits for one backend",
+    ),
+    key(
+        "probe_interval",
+        Some(r#""2s""#),
+        "the time between two probes of a backend",
+    ),
+    key(
+        "list_interval",
+        Some(r#""10s""#),
+        "how often `list` hooks are asked",
+    ),
+    key(
+        "run_expiry",
+        Some(r#""15m""#),
+        "how long a create that waits for its image is remembered",
+    ),
+    key(
+        "body_limit",
+        Some(r#""4MiB""#),
+        "the longest JSON body that flockerd reads",
+    ),
+    key(
+        "grace",
+        Some(r#""10s""#),
+        "how long calls may go on after SIGTERM",
+    ),
+    key(
+        "log",
+        Some(r#""info""#),
+        "what is logged, such as `debug` or `info,flockerd=trace`",
+    ),
+    key(
+        "backend",
+        Some("[]"),
+        "the fixed backends, one `[[backend]]` each",
+    ),
+    key(
+        "backend.name",
+        None,
+        "a name of its own; otherwise the host of the address, or `local` for a unix socket",
+    ),
+    key(
+        "backend.address",
+        None,
+        "required: `tcp://host:port`, `host:port`, `unix:///path` or `/path`",
+    ),
+    key(
+        "backend.labels",
+        Some("{}"),
+        "what plugins may choose by, such as `{ zone = \"eu\" }`",
+    ),
+    key(
+        "plugin",
+        Some("[]"),
+        "the chain of plugins, one `[[plugin]]` each, in the order they are asked",
+    ),
+    key(
+        "plugin.path",
+        None,
+        "required: the component, relative to the configuration file",
+    ),
+    key(
+        "plugin.name",
+        None,
+        "a name of its own; otherwise the path's file name without its extension",
+    ),
+    key(
+        "plugin.instance",
+        None,
+        "`fresh` for every call or `warm`; otherwise warm for a plugin that exports `state`, else fresh",
+    ),
+    key(
+        "plugin.on_failure",
+        Some(r#""refuse""#),
+        "what a failing plugin does to the call: `refuse` or `skip`",
+    ),
+    key(
+        "plugin.timeout",
+        Some(r#""1s""#),
+        "how long one call of a hook may take, host calls included",
+    ),
+    key(
+        "plugin.memory",
+        Some(r#""64MiB""#),
+        "the memory of one instance",
+    ),
+    key(
+        "plugin.instances",
+        Some("64"),
+        "how many instances run at once; further calls wait",
+    ),
+    key(
+        "plugin.headers",
+        Some(r#"["authorization", "content-type", "user-agent"]"#),
+        "the headers that the `request` hook sees",
+    ),
+    key("plugin.config", Some("{}"), "the plugin's own table"),
+];
+
+const fn key(name: &'static str, default: Option<&'static str>, meaning: &'static str) -> Key {
+    Key {
+        name,
+        default,
+        meaning,
+    }
+}

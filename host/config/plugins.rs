@@ -1,0 +1,142 @@
+//! The chain of plugins, from `[[plugin]]` and `--plugin`.
+
+use std::{
+    ffi::OsString,
+    path::{self, Path},
+};
+
+use serde_json::{Map, Value};
+
+use super::{
+    InstancePolicy, OnFailure, PluginConfig, Problem, address, file,
+    reader::{Problems, Reader, choice},
+    units,
+};
+
+const INSTANCES: &[(&str, InstancePolicy)] = &[
+    ("fresh", InstancePolicy::Fresh),
+    ("warm", InstancePolicy::Warm),
+];
+const FAILURES: &[(&str, OnFailure)] = &[("refuse", OnFailure::Refuse), ("skip", OnFailure::Skip)];
+
+/// The most linear memory a component can address, in bytes.
+const MEMORY_LIMIT: usize = 4 << 30;
+
+pub(super) fn from_file(given: file::Plugin, reader: &mut Reader<'_>) -> Option<PluginConfig> {
+    let name = match &given.name {
+        Some(name) => reader.take(name, address::name),
+        None => reader.take(&given.path, |path| stem(Path::new(path))),
+    }?;
+    let mut plugin = PluginConfig::new(reader.folder().join(given.path.get_ref()), name);
+    plugin.instance = reader.optional(given.instance.as_ref(), |text| choice(text, INSTANCES));
+    reader.set(&mut plugin.on_failure, given.on_failure.as_ref(), |text| {
+        choice(text, FAILURES)
+    });
+    reader.set(
+        &mut plugin.timeout,
+        given.timeout.as_ref(),
+        units::some_duration,
+    );
+    reader.set(&mut plugin.memory, given.memory.as_ref(), memory);
+    reader.set(&mut plugin.instances, given.instances.as_ref(), instances);
+    if let Some(headers) = &given.headers {
+        plugin.headers = reader.list(headers, header);
+    }
+    plugin.config = object(given.config);
+    Some(plugin)
+}
+
+/// Replaces the chain by the paths given, each with the settings the file has for it.
+pub(super) fn apply_flags(
+    plugins: &mut Vec<PluginConfig>,
+    given: &[OsString],
+    problems: &mut Problems,
+) {
+    let paths: Vec<_> = given
+        .iter()
+        .filter(|path| !path.is_empty())
+        .map(Path::new)
+        .collect();
+    if paths.is_empty() {
+        return;
+    }
+    let chain = paths.into_iter().filter_map(|path| {
+        let plugin = settled(plugins, path);
+        problems.take("--plugin or FLOCKERD_PLUGIN", plugin)
+    });
+    *plugins = chain.collect();
+}
+
+/// Finds the settings for a path: those of the same path, else those of the name, else the defaults.
+fn settled(plugins: &[PluginConfig], path: &Path) -> Result<PluginConfig, Problem> {
+    let same_path = plugins.iter().find(|plugin| same(&plugin.path, path));
+    if let Some(plugin) = same_path {
+        return Ok(plugin.clone());
+    }
+    let name = stem(path)?;
+    let same_name = plugins.iter().find(|plugin| plugin.name == name).cloned();
+    Ok(PluginConfig {
+        path: path.to_owned(),
+        ..same_name.unwrap_or_else(|| PluginConfig::new(path.to_owned(), name))
+    })
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((path::absolute(a), path::absolute(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn stem(path: &Path) -> Result<String, Problem> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    address::name(&stem)
+}
+
+fn memory(text: &str) -> Result<usize, Problem> {
+    match units::size(text)? {
+        bytes if bytes <= MEMORY_LIMIT => Ok(bytes),
+        _ => Err(Problem::new(
+            format!("`{text}` is more than a component can use"),
+            "give at most 4GiB",
+        )),
+    }
+}
+
+fn instances(text: &str) -> Result<usize, Problem> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(Problem::new(
+            format!("`{text}` is not a number of instances"),
+            "give at least 1",
+        )),
+    }
+}
+
+fn header(text: &str) -> Result<String, Problem> {
+    http::HeaderName::from_bytes(text.as_bytes())
+        .map(|name| name.as_str().to_owned())
+        .map_err(|_| {
+            Problem::new(
+                format!("`{text}` is not the name of a header"),
+                "write one such as user-agent",
+            )
+        })
+}
+
+fn object(table: toml::Table) -> Map<String, Value> {
+    table
+        .into_iter()
+        .map(|(key, value)| (key, json(value)))
+        .collect()
+}
+
+/// Dates become strings; infinity and NaN, which JSON does not have, become null.
+fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => Value::Bool(truth),
+        toml::Value::Datetime(time) => Value::String(time.to_string()),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(table) => Value::Object(object(table)),
+    }
+}
