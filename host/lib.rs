@@ -1,1 +1,6 @@
 //! The map.
+
+pub mod config;
+pub mod error;
+pub mod plugin;
+pub mod state;
