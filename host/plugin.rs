@@ -3,24 +3,30 @@
 //! Plugins are sandboxed WebAssembly components built against `wit/`. What a plugin may see of the flock is handed to
 //! it as a [`Scene`]; plugins never call up.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{config, error::Error, state::StateStore};
+use crate::{config::PluginConfig, state::StateStore};
 
 pub mod bindings;
 mod chain;
 mod engine;
+mod failure;
+mod functions;
 mod imports;
 mod instance;
+mod journal;
 mod limits;
+mod load;
 mod store;
 
 pub use bindings::types;
-pub use chain::{Chain, Decision};
-pub use engine::LoadError;
+pub use chain::{Decision, Resolve, Verdict};
+pub use load::LoadError;
 pub use store::PluginState;
+
+use instance::{Component, Plugin};
 
 /// A function a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +38,31 @@ pub enum Hook {
     List,
     RegistryAuth,
     State,
+}
+
+impl Hook {
+    pub const ALL: [Self; 7] = [
+        Self::Request,
+        Self::Route,
+        Self::Map,
+        Self::Start,
+        Self::List,
+        Self::RegistryAuth,
+        Self::State,
+    ];
+
+    /// Returns the name of its interface in `wit/`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Route => "route",
+            Self::Map => "map",
+            Self::Start => "start",
+            Self::List => "list",
+            Self::RegistryAuth => "registry-auth",
+            Self::State => "state",
+        }
+    }
 }
 
 /// The JSON body of the call in progress, read only when a plugin asks for it.
@@ -48,4 +79,104 @@ pub struct Scene {
     pub backends: Arc<dyn Fn() -> Vec<types::Backend> + Send + Sync>,
     /// The body of the call, in the `request` hook only.
     pub body: Option<Arc<dyn JsonBody>>,
+}
+
+impl Scene {
+    /// A scene without backends and without a body.
+    pub fn empty() -> Self {
+        Self {
+            backends: Arc::new(Vec::new),
+            body: None,
+        }
+    }
+}
+
+/// Compiled plugins that have no `keyspace` yet; a state store makes them [`Plugins`].
+#[derive(Default)]
+pub struct Loaded {
+    components: Vec<Arc<Component>>,
+}
+
+/// What `flockerd check` tells about a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginInfo {
+    pub name: String,
+    pub path: PathBuf,
+    pub hooks: Vec<Hook>,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub digest: String,
+}
+
+impl Loaded {
+    pub fn has(&self, hook: Hook) -> bool {
+        self.components
+            .iter()
+            .any(|component| component.exports(hook))
+    }
+
+    /// Tells about every plugin, in the order of the chain.
+    pub fn infos(&self) -> Vec<PluginInfo> {
+        self.components
+            .iter()
+            .map(|component| component.info())
+            .collect()
+    }
+
+    /// Keeps the plugins' keys in the given store.
+    pub fn with_state(self, store: Arc<dyn StateStore>) -> Plugins {
+        let joined = |component| Plugin::new(component, Some(Arc::clone(&store)));
+        Plugins {
+            chain: self.components.into_iter().map(joined).collect(),
+        }
+    }
+
+    /// Keeps all state in the first plugin that exports `state`; returns none when no plugin does.
+    ///
+    /// That plugin's own `keyspace` fails, because it would call itself.
+    pub fn with_plugin_state(self) -> Option<(Plugins, Arc<PluginState>)> {
+        let position = self
+            .components
+            .iter()
+            .position(|component| component.exports(Hook::State))?;
+        let keeper = Plugin::new(Arc::clone(&self.components[position]), None);
+        let store = Arc::new(PluginState::new(keeper.clone()));
+        let mut plugins = self.with_state(store.clone());
+        plugins.chain[position] = keeper;
+        Some((plugins, store))
+    }
+}
+
+/// The chain of plugins. Its methods, one per hook, are in `chain.rs`.
+#[derive(Default)]
+pub struct Plugins {
+    chain: Vec<Plugin>,
+}
+
+impl Plugins {
+    /// A chain that has no opinion on anything.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Reads, compiles, checks and once instantiates every plugin, in the order given.
+    ///
+    /// Compiling takes milliseconds for Rust and C, seconds for Python and JavaScript; it does not block the runtime.
+    pub async fn load(configs: &[PluginConfig]) -> Result<Loaded, LoadError> {
+        if configs.is_empty() {
+            return Ok(Loaded::default());
+        }
+        let linker = engine::linker(configs).map_err(LoadError::engine)?;
+        let mut components = Vec::with_capacity(configs.len());
+        for config in configs {
+            components.push(Arc::new(load::component(&linker, config).await?));
+        }
+        Ok(Loaded { components })
+    }
+
+    /// Tells whether any plugin exports the hook, so that callers need not prepare what nobody asks for.
+    pub fn has(&self, hook: Hook) -> bool {
+        self.chain
+            .iter()
+            .any(|plugin| plugin.component.exports(hook))
+    }
 }

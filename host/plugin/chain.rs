@@ -1,0 +1,379 @@
+//! How the plugins are asked: in order, each seeing what the ones before it changed.
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::de::IgnoredAny;
+
+use crate::{config::OnFailure, error::Error};
+
+use super::{
+    Hook, Plugins, Scene,
+    bindings::{list, map, registry_auth, request, route, start},
+    failure::Failure,
+    instance::Plugin,
+    limits,
+};
+
+/// What the `request` hooks say about a call.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Go on.
+    Proceed,
+    /// Answer the client with this, without asking any backend.
+    Respond(http::Response<Bytes>),
+}
+
+/// What the `route` hooks say about something new.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The name of a backend, as `resolve` gave it; none: no plugin has an opinion.
+    pub backend: Option<String>,
+    /// The body to send instead: a JSON object; none: as it is.
+    pub body: Option<String>,
+    /// The plugin that chose the backend.
+    pub plugin: Option<String>,
+}
+
+/// Turns a backend's name or address into its name, or says why it cannot be used.
+pub type Resolve<'a> = &'a (dyn Fn(&str) -> Result<String, String> + Send + Sync);
+
+/// Each method fails with [`Error::Denied`] when a plugin says no, and with [`Error::Plugin`] when one fails whose
+/// configuration does not say to skip it.
+impl Plugins {
+    /// Asks the `request` hooks. Each plugin sees those of `headers` that its configuration names; `call.headers` is
+    /// filled in here.
+    pub async fn request(
+        &self,
+        call: request::Call<'_>,
+        headers: &HeaderMap,
+        scene: &Scene,
+    ) -> Result<Verdict, Error> {
+        for plugin in self.exporting(Hook::Request) {
+            let visible = visible(headers, &plugin.component.settings.headers);
+            let call = request::Call {
+                headers: &visible,
+                ..call.clone()
+            };
+            let answer = plugin.handle(scene, call).await.and_then(verdict);
+            if let Some(Verdict::Respond(response)) = plugin.settle(Hook::Request, answer)? {
+                return Ok(Verdict::Respond(response));
+            }
+        }
+        Ok(Verdict::Proceed)
+    }
+
+    /// Asks the `route` hooks until one names a backend; what the earlier ones changed in the body stays changed.
+    pub async fn route(
+        &self,
+        request: route::Request<'_>,
+        scene: &Scene,
+        resolve: Resolve<'_>,
+    ) -> Result<Decision, Error> {
+        let mut decision = Decision::default();
+        for plugin in self.exporting(Hook::Route) {
+            let request = route::Request {
+                body: decision.body.as_ref().or(request.body),
+                ..request.clone()
+            };
+            let answer = plugin
+                .place(scene, request)
+                .await
+                .and_then(|answer| chosen(answer, resolve));
+            let Some(answer) = plugin.settle(Hook::Route, answer)? else {
+                continue;
+            };
+            decision.body = answer.body.or(decision.body);
+            if answer.backend.is_some() {
+                decision.backend = answer.backend;
+                decision.plugin = Some(plugin.name().to_owned());
+                break;
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Asks the `map` hooks and returns the changed configuration, none when nobody changed it.
+    pub async fn map(
+        &self,
+        request: map::Request<'_>,
+        scene: &Scene,
+    ) -> Result<Option<String>, Error> {
+        let mut changed = None;
+        for plugin in self.exporting(Hook::Map) {
+            let request = map::Request {
+                container: changed.as_ref().unwrap_or(request.container),
+                ..request.clone()
+            };
+            let answer = plugin.rewrite_create(scene, request).await.and_then(object);
+            changed = plugin.settle(Hook::Map, answer)?.flatten().or(changed);
+        }
+        Ok(changed)
+    }
+
+    /// Asks the `start` hooks and returns the changed body, none when nobody changed it.
+    pub async fn start(
+        &self,
+        request: start::Request<'_>,
+        scene: &Scene,
+    ) -> Result<Option<String>, Error> {
+        let mut changed = None;
+        for plugin in self.exporting(Hook::Start) {
+            let request = start::Request {
+                body: changed.as_ref().or(request.body),
+                ..request.clone()
+            };
+            let answer = plugin.rewrite_start(scene, request).await.and_then(object);
+            changed = plugin.settle(Hook::Start, answer)?.flatten().or(changed);
+        }
+        Ok(changed)
+    }
+
+    /// Asks all `list` hooks at once and returns each plugin's name and answer, in the order of the chain.
+    pub async fn list(&self, scene: &Scene) -> Vec<(String, Result<Vec<list::Entry>, Error>)> {
+        let ask = async |plugin: &Plugin| {
+            let answer = plugin.backends(scene).await;
+            let answer = answer.map_err(|failure| plugin.blame(Hook::List, failure));
+            (plugin.name().to_owned(), answer)
+        };
+        join_all(self.exporting(Hook::List).map(ask)).await
+    }
+
+    /// Asks the `registry-auth` hooks until one has credentials.
+    pub async fn registry_auth(
+        &self,
+        request: registry_auth::Request<'_>,
+        scene: &Scene,
+    ) -> Result<Option<registry_auth::Credentials>, Error> {
+        for plugin in self.exporting(Hook::RegistryAuth) {
+            let answer = plugin.lookup(scene, request.clone()).await;
+            if let Some(credentials) = plugin.settle(Hook::RegistryAuth, answer)?.flatten() {
+                return Ok(Some(credentials));
+            }
+        }
+        Ok(None)
+    }
+
+    fn exporting(&self, hook: Hook) -> impl Iterator<Item = &Plugin> {
+        self.chain
+            .iter()
+            .filter(move |plugin| plugin.component.exports(hook))
+    }
+}
+
+impl Plugin {
+    /// Applies `on_failure`: returns none when the failed plugin counts as one without an opinion.
+    fn settle<T>(&self, hook: Hook, answer: Result<T, Failure>) -> Result<Option<T>, Error> {
+        let failure = match answer {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(failure) => failure,
+        };
+        let skip = self.component.settings.on_failure == OnFailure::Skip;
+        match self.blame(hook, failure) {
+            Error::Plugin { .. } if skip => Ok(None),
+            error => Err(error),
+        }
+    }
+
+    /// Makes the call's error from a failure, and logs it unless the plugin merely said no.
+    fn blame(&self, hook: Hook, failure: Failure) -> Error {
+        let (plugin, hook) = (self.name().to_owned(), hook.name());
+        match failure {
+            Failure::Refused { status, message } => Error::Denied {
+                plugin,
+                status,
+                message,
+            },
+            Failure::Broken { reason, trace } => {
+                tracing::warn!(plugin, hook, reason, "plugin failed");
+                if let Some(trace) = trace {
+                    tracing::debug!(plugin, hook, trace, "where the plugin failed");
+                }
+                Error::Plugin {
+                    plugin,
+                    hook,
+                    reason,
+                }
+            }
+        }
+    }
+}
+
+/// Picks the headers named; values that are not text are left out.
+fn visible<'a>(headers: &'a HeaderMap, names: &'a [String]) -> Vec<(&'a str, &'a str)> {
+    let values = |name: &'a String| {
+        let values = headers.get_all(name.as_str()).iter();
+        let text = values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+        text.map(move |value| (name.as_str(), value))
+    };
+    names.iter().flat_map(values).collect()
+}
+
+fn verdict(verdict: request::Verdict) -> Result<Verdict, Failure> {
+    match verdict {
+        request::Verdict::Proceed => Ok(Verdict::Proceed),
+        request::Verdict::Respond(answer) => response(answer).map(Verdict::Respond),
+    }
+}
+
+/// Checks a plugin's answer for the client. What frames the body on the wire is not the plugin's to say.
+fn response(answer: request::Response) -> Result<http::Response<Bytes>, Failure> {
+    if !(200..=599).contains(&answer.status) {
+        let reason = format!(
+            "its answer has status {}, which is not from 200 to 599",
+            answer.status
+        );
+        return Err(Failure::broken(reason));
+    }
+    let mut response = http::Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        let invalid = || Failure::broken(format!("its answer has an invalid header {name:?}"));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        if ![
+            header::CONNECTION,
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+        ]
+        .contains(&name)
+        {
+            response = response.header(name, value);
+        }
+    }
+    let response = response.body(Bytes::from(answer.body));
+    response.map_err(|error| Failure::broken(format!("its answer is not HTTP: {error}")))
+}
+
+fn chosen(answer: route::Decision, resolve: Resolve<'_>) -> Result<route::Decision, Failure> {
+    Ok(route::Decision {
+        backend: answer
+            .backend
+            .as_deref()
+            .map(resolve)
+            .transpose()
+            .map_err(Failure::broken)?,
+        body: object(answer.body)?,
+    })
+}
+
+/// Checks that changed JSON is an object of bearable size.
+fn object(json: Option<String>) -> Result<Option<String>, Failure> {
+    let Some(text) = &json else {
+        return Ok(None);
+    };
+    if text.len() > limits::JSON {
+        let reason = format!(
+            "its JSON has {} bytes, {} are allowed",
+            text.len(),
+            limits::JSON
+        );
+        return Err(Failure::broken(reason));
+    }
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        return Err(Failure::broken(format!("its answer is not JSON: {error}")));
+    }
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Failure::broken("its answer is JSON, but not an object"));
+    }
+    Ok(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_json_is_an_object() {
+        for good in ["{}", " \n{\"Image\": \"alpine\", \"Image\": null} "] {
+            assert_eq!(
+                object(Some(good.to_owned())).unwrap().as_deref(),
+                Some(good)
+            );
+        }
+        for (bad, reason) in [
+            ("", "its answer is not JSON: EOF"),
+            ("{\"Image\": }", "its answer is not JSON: expected value"),
+            ("{} {}", "its answer is not JSON: trailing characters"),
+            ("[1]", "its answer is JSON, but not an object"),
+            ("null", "its answer is JSON, but not an object"),
+        ] {
+            let said = object(Some(bad.to_owned())).unwrap_err().reason();
+            assert!(said.starts_with(reason), "{bad}: {said}");
+        }
+        let long = format!("{{{}}}", " ".repeat(limits::JSON));
+        assert!(
+            object(Some(long))
+                .unwrap_err()
+                .reason()
+                .contains("are allowed")
+        );
+        assert_eq!(object(None).unwrap(), None);
+    }
+
+    #[test]
+    fn only_named_headers_are_visible() {
+        let mut headers = HeaderMap::new();
+        headers.append("authorization", HeaderValue::from_static("Bearer a"));
+        headers.append("x-registry-auth", HeaderValue::from_static("secret"));
+        headers.append("via", HeaderValue::from_static("one"));
+        headers.append("via", HeaderValue::from_static("two"));
+        let names = [
+            "via".to_owned(),
+            "authorization".to_owned(),
+            "absent".to_owned(),
+        ];
+        let seen = visible(&headers, &names);
+        assert_eq!(
+            seen,
+            [
+                ("via", "one"),
+                ("via", "two"),
+                ("authorization", "Bearer a")
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_for_the_client_is_checked() {
+        let answer = |status, header: (&str, &str)| {
+            response(request::Response {
+                status,
+                headers: vec![(header.0.to_owned(), header.1.to_owned())],
+                body: b"hi".to_vec(),
+            })
+        };
+        let good = answer(418, ("X-Pot", "tea")).unwrap();
+        assert_eq!(
+            (
+                good.status().as_u16(),
+                &good.headers()["x-pot"],
+                good.body().as_ref()
+            ),
+            (418, &HeaderValue::from_static("tea"), &b"hi"[..])
+        );
+        assert!(
+            answer(200, ("Content-Length", "99"))
+                .unwrap()
+                .headers()
+                .is_empty()
+        );
+        assert!(
+            answer(101, ("x", "y"))
+                .unwrap_err()
+                .reason()
+                .contains("status 101")
+        );
+        assert!(
+            answer(200, ("x y", "z"))
+                .unwrap_err()
+                .reason()
+                .contains("invalid header")
+        );
+        assert!(
+            answer(200, ("x", "a\r\nb: c"))
+                .unwrap_err()
+                .reason()
+                .contains("invalid header")
+        );
+    }
+}

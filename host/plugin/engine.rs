@@ -1,0 +1,82 @@
+//! The WebAssembly engine that all plugins share: its configuration, its clock, and what it offers to import.
+
+use std::{thread, time::Duration};
+
+use wasmtime::{
+    Config, Engine, PoolingAllocationConfig, Result,
+    component::{HasSelf, Linker},
+};
+
+use crate::config::PluginConfig;
+
+use super::{bindings, imports::Context, limits};
+
+/// How long a plugin computes before it lets other tasks run and its timeout can strike.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Builds an engine sized for the plugins and a linker with everything a plugin may import.
+pub(super) fn linker(configs: &[PluginConfig]) -> Result<Linker<Context>> {
+    let engine = engine(configs)?;
+    tick(&engine)?;
+    let mut linker = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?;
+    Ok(linker)
+}
+
+/// Pooled instances start in half the time, but the pool reserves 4 GiB of addresses for each: where a limit on the
+/// address space forbids that, instances are allocated on demand.
+fn engine(configs: &[PluginConfig]) -> Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.allocation_strategy(pool(configs));
+    Engine::new(&config).or_else(|error| {
+        tracing::debug!(error = %format_args!("{error:#}"), "no room for a pool of plugin instances");
+        config.allocation_strategy(wasmtime::InstanceAllocationStrategy::OnDemand);
+        Engine::new(&config)
+    })
+}
+
+/// Sizes are those that the largest runtimes (Python, JavaScript) were seen to need.
+fn pool(configs: &[PluginConfig]) -> PoolingAllocationConfig {
+    let slots = configs
+        .iter()
+        .map(|plugin| plugin.instances)
+        .fold(0, usize::saturating_add);
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    let memory = configs
+        .iter()
+        .map(|plugin| plugin.memory)
+        .max()
+        .unwrap_or(0);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_stacks(slots)
+        .total_memories(slots.saturating_mul(2))
+        .total_tables(slots.saturating_mul(4))
+        .total_core_instances(slots.saturating_mul(16))
+        .max_core_instances_per_component(50)
+        .max_tables_per_component(32)
+        .max_core_instance_size(10 << 20)
+        .max_component_instance_size(10 << 20)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .max_memory_size(memory)
+        .linear_memory_keep_resident(256 << 10);
+    pool
+}
+
+/// Advances the engine's epoch from a thread of its own, because a busy runtime must not stop the clock that tames it.
+fn tick(engine: &Engine) -> Result<()> {
+    let engine = engine.weak();
+    let ticker = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    thread::Builder::new()
+        .name("plugin-epoch".to_owned())
+        .spawn(ticker)?;
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! The instances of a plugin: fresh for each call or kept warm, never more than allowed, none longer than its timeout.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit},
+    time::timeout,
+};
+use wasmtime::{
+    Store,
+    component::{Instance, InstancePre},
+};
+
+use crate::{
+    config::{InstancePolicy, PluginConfig},
+    state::StateStore,
+};
+
+use super::{
+    Hook, PluginInfo, Scene,
+    failure::Failure,
+    functions::Functions,
+    imports::{Context, Identity, View},
+    limits,
+};
+
+/// A plugin in its chain: a component and where its keys are.
+#[derive(Clone)]
+pub(super) struct Plugin {
+    pub(super) component: Arc<Component>,
+    /// None for the plugin that is the state store itself.
+    keyspace: Option<Arc<dyn StateStore>>,
+}
+
+/// A component, compiled, linked and checked.
+pub(super) struct Component {
+    pub(super) settings: PluginConfig,
+    pub(super) functions: Functions,
+    identity: Arc<Identity>,
+    digest: String,
+    template: InstancePre<Context>,
+    seats: Seats,
+}
+
+/// A running copy of a component.
+pub(super) struct Running {
+    pub(super) store: Store<Context>,
+    pub(super) instance: Instance,
+}
+
+/// Who may be called now.
+enum Seats {
+    Fresh(Semaphore),
+    Warm(Mutex<Option<Running>>),
+}
+
+/// The right to call one instance.
+enum Seat<'a> {
+    Fresh { _permit: SemaphorePermit<'a> },
+    Warm(MutexGuard<'a, Option<Running>>),
+}
+
+/// An instance during one call. Dropped without [`Visit::leave`] (after a trap, a timeout, or when the caller went
+/// away) it is thrown away, because nobody knows what state it is in.
+pub(super) struct Visit<'a> {
+    // Declared before the seat, so that its slot in the pool is free when the next caller sits down.
+    pub(super) running: Running,
+    seat: Seat<'a>,
+}
+
+impl Plugin {
+    pub(super) fn new(component: Arc<Component>, keyspace: Option<Arc<dyn StateStore>>) -> Self {
+        Self {
+            component,
+            keyspace,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.component.settings.name
+    }
+
+    /// Takes an instance for a call of the hook, waiting until one may run.
+    pub(super) async fn visit(&self, hook: Hook, scene: &Scene) -> Result<Visit<'_>, Failure> {
+        let view = View {
+            hook: hook.name(),
+            scene: scene.clone(),
+            keyspace: self.keyspace.clone(),
+        };
+        self.component.visit(view).await
+    }
+}
+
+impl Component {
+    pub(super) fn new(
+        settings: PluginConfig,
+        digest: String,
+        template: InstancePre<Context>,
+        functions: Functions,
+    ) -> Self {
+        let identity = Identity {
+            name: settings.name.as_str().into(),
+            config: settings.config.clone(),
+            memory: settings.memory,
+        };
+        Self {
+            seats: Seats::new(&settings, functions.has(Hook::State)),
+            identity: Arc::new(identity),
+            settings,
+            functions,
+            digest,
+            template,
+        }
+    }
+
+    pub(super) fn exports(&self, hook: Hook) -> bool {
+        self.functions.has(hook)
+    }
+
+    pub(super) fn info(&self) -> PluginInfo {
+        PluginInfo {
+            name: self.settings.name.clone(),
+            path: self.settings.path.clone(),
+            hooks: Hook::ALL
+                .into_iter()
+                .filter(|hook| self.exports(*hook))
+                .collect(),
+            digest: self.digest.clone(),
+        }
+    }
+
+    /// Instantiates once, so that what can never start is found before the first call.
+    pub(super) async fn rehearse(&self) -> Result<(), Failure> {
+        let view = View {
+            hook: "load",
+            scene: Scene::empty(),
+            keyspace: None,
+        };
+        self.in_time(async {
+            self.visit(view).await?.leave();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends the work, and with it the instance it visits, when the plugin's time is over.
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let allowed = self.settings.timeout;
+        timeout(allowed, work).await.unwrap_or_else(|_| {
+            let reason =
+                format!("it gave no answer within {allowed:?}, the wait for an instance included");
+            Err(Failure::broken(reason))
+        })
+    }
+
+    async fn visit(&self, view: View) -> Result<Visit<'_>, Failure> {
+        let mut seat = self.seats.take().await;
+        let mut running = match seat.kept() {
+            Some(mut kept) => {
+                kept.store.data_mut().begin(view);
+                kept
+            }
+            None => self.start(view).await?,
+        };
+        running.store.set_epoch_deadline(1);
+        Ok(Visit { running, seat })
+    }
+
+    async fn start(&self, view: View) -> Result<Running, Failure> {
+        let context = Context::new(Arc::clone(&self.identity), view);
+        let mut store = Store::new(self.template.engine(), context);
+        store.limiter(|context| &mut context.limits);
+        store.set_hostcall_fuel(limits::TRANSFER);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let instance = self.template.instantiate_async(&mut store).await?;
+        Ok(Running { store, instance })
+    }
+}
+
+impl Seats {
+    fn new(settings: &PluginConfig, keeps_state: bool) -> Self {
+        let warm = match settings.instance {
+            Some(policy) => policy == InstancePolicy::Warm,
+            None => keeps_state,
+        };
+        if warm {
+            Self::Warm(Mutex::default())
+        } else {
+            Self::Fresh(Semaphore::new(
+                settings.instances.min(Semaphore::MAX_PERMITS),
+            ))
+        }
+    }
+
+    async fn take(&self) -> Seat<'_> {
+        match self {
+            Self::Warm(kept) => Seat::Warm(kept.lock().await),
+            Self::Fresh(permits) => Seat::Fresh {
+                _permit: permits
+                    .acquire()
+                    .await
+                    .expect("the semaphore is never closed"),
+            },
+        }
+    }
+}
+
+impl Seat<'_> {
+    /// Takes out the instance kept from the call before.
+    fn kept(&mut self) -> Option<Running> {
+        match self {
+            Self::Warm(kept) => kept.take(),
+            Self::Fresh { .. } => None,
+        }
+    }
+}
+
+impl Visit<'_> {
+    /// Ends a call after which the instance is sound.
+    pub(super) fn leave(self) {
+        let mut running = self.running;
+        if let Seat::Warm(mut kept) = self.seat {
+            running.store.data_mut().end();
+            *kept = Some(running);
+        }
+    }
+}

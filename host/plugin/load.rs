@@ -1,0 +1,229 @@
+//! From a plugin's file to a checked component, and what to tell its author when that fails.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use wasmtime::{
+    Engine,
+    component::{Component as Wasm, Linker},
+};
+
+use crate::config::PluginConfig;
+
+use super::{
+    Hook,
+    functions::{Functions, Mistyped},
+    imports::Context,
+    instance::Component,
+};
+
+/// The package of the contract.
+const PACKAGE: &str = "flocker:plugin";
+
+/// The version of the contract in `wit/types.wit`.
+const VERSION: &str = "0.1.0";
+
+/// Plugins built against any version that begins so can be loaded.
+const COMPATIBLE: &str = "0.1.";
+
+/// Whose interfaces a plugin may import; which of them there are, the linker knows.
+const OFFERED: [&str; 7] = [
+    "flocker:plugin/",
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// Why the plugins could not be loaded. Displays as one line; [`LoadError::hint`] says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("cannot start the WebAssembly engine: {0}")]
+    Engine(String),
+    #[error("plugin {name}: {cause}")]
+    Plugin { name: String, cause: Cause },
+}
+
+/// What is wrong with a plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    #[error("cannot read {path}: {error}")]
+    Unreadable { path: String, error: std::io::Error },
+    #[error("{path} is a core module, not a component")]
+    Module { path: String },
+    #[error("{path} is not a valid component: {reason}")]
+    Invalid { path: String, reason: String },
+    #[error("it was built for {PACKAGE}@{version}, this flockerd speaks {VERSION}")]
+    OtherVersion { version: String },
+    #[error("it exports {interface}, which is no hook of this flockerd")]
+    UnknownHook { interface: String },
+    #[error("it exports no hook")]
+    NoHook,
+    #[error("its {} hook has the wrong type: {reason}", hook.name())]
+    Mistyped { hook: Hook, reason: String },
+    #[error("it imports {import}, which flockerd does not offer")]
+    NotOffered { import: String },
+    #[error("its imports do not fit: {reason}")]
+    Unlinkable { reason: String },
+    #[error("it cannot be started: {reason}")]
+    Unstartable { reason: String },
+}
+
+impl LoadError {
+    pub(super) fn engine(error: wasmtime::Error) -> Self {
+        Self::Engine(format!("{error:#}"))
+    }
+
+    /// Says what to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Engine(_) => "check the limits on threads and memory",
+            Self::Plugin { cause, .. } => cause.hint(),
+        }
+    }
+}
+
+impl Cause {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "a plugin's path is relative to the configuration file",
+            Self::Module { .. } => {
+                "build it with `cargo build --target wasm32-wasip2`, or pass the module to `wasm-tools component new`"
+            }
+            Self::Invalid { .. } => {
+                "build it again; components that use `async` in WIT are not supported"
+            }
+            Self::OtherVersion { .. } | Self::Mistyped { .. } | Self::Unlinkable { .. } => {
+                "build it against the wit/ folder of this flockerd"
+            }
+            Self::UnknownHook { .. } | Self::NoHook => {
+                "export one or more of request, route, map, start, list, registry-auth, state"
+            }
+            Self::NotOffered { .. } => {
+                "a plugin may import log, config, keyspace, flock, body, and WASI 0.2 without http"
+            }
+            Self::Unstartable { .. } => {
+                "its log may say more; `memory` and `timeout` in its configuration may be too small"
+            }
+        }
+    }
+}
+
+impl From<Mistyped> for Cause {
+    fn from(Mistyped { hook, reason }: Mistyped) -> Self {
+        Self::Mistyped { hook, reason }
+    }
+}
+
+/// Loads one plugin and instantiates it once.
+pub(super) async fn component(
+    linker: &Linker<Context>,
+    config: &PluginConfig,
+) -> Result<Component, LoadError> {
+    let (thread_linker, thread_config) = (linker.clone(), config.clone());
+    let compiling = tokio::task::spawn_blocking(move || compile(&thread_linker, thread_config));
+    let compiled = compiling.await.unwrap_or_else(|panic| {
+        let (path, reason) = (config.path.display().to_string(), panic.to_string());
+        Err(Cause::Invalid { path, reason })
+    });
+    let named = |cause| LoadError::Plugin {
+        name: config.name.clone(),
+        cause,
+    };
+    let component = compiled.map_err(named)?;
+    let rehearsed = component.rehearse().await;
+    rehearsed.map_err(|failure| {
+        named(Cause::Unstartable {
+            reason: failure.reason(),
+        })
+    })?;
+    Ok(component)
+}
+
+fn compile(linker: &Linker<Context>, config: PluginConfig) -> Result<Component, Cause> {
+    let bytes = std::fs::read(&config.path).map_err(|error| Cause::Unreadable {
+        path: config.path.display().to_string(),
+        error,
+    })?;
+    let wasm = parse(linker.engine(), &config.path, &bytes)?;
+    check_imports(&wasm)?;
+    let hooks = hooks(&wasm)?;
+    let template = linker
+        .instantiate_pre(&wasm)
+        .map_err(|error| Cause::Unlinkable {
+            reason: format!("{error:#}"),
+        })?;
+    let functions = Functions::find(&hooks, &template)?;
+    Ok(Component::new(config, digest(&bytes), template, functions))
+}
+
+fn parse(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Wasm, Cause> {
+    let path = path.display().to_string();
+    // Magic, then the version: 1 for a core module; a component has 13 and, in the upper half, layer 1.
+    if bytes.starts_with(b"\0asm\x01\0\0\0") {
+        return Err(Cause::Module { path });
+    }
+    Wasm::from_binary(engine, bytes).map_err(|error| Cause::Invalid {
+        path,
+        reason: format!("{error:#}"),
+    })
+}
+
+fn check_imports(wasm: &Wasm) -> Result<(), Cause> {
+    for (import, _) in wasm.component_type().imports(wasm.engine()) {
+        check_version(import)?;
+        if !OFFERED.iter().any(|offered| import.starts_with(offered)) {
+            return Err(Cause::NotOffered {
+                import: import.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Lists the hooks that are exported. Exports of other packages are none of flockerd's business.
+fn hooks(wasm: &Wasm) -> Result<Vec<Hook>, Cause> {
+    let mut hooks = Vec::new();
+    for (export, _) in wasm.component_type().exports(wasm.engine()) {
+        let Some((interface, _)) = contract(export) else {
+            continue;
+        };
+        check_version(export)?;
+        let hook = Hook::ALL.into_iter().find(|hook| hook.name() == interface);
+        hooks.push(hook.ok_or_else(|| Cause::UnknownHook {
+            interface: export.to_owned(),
+        })?);
+    }
+    if hooks.is_empty() {
+        return Err(Cause::NoHook);
+    }
+    Ok(hooks)
+}
+
+fn check_version(name: &str) -> Result<(), Cause> {
+    match contract(name) {
+        Some((_, version)) if !version.starts_with(COMPATIBLE) => Err(Cause::OtherVersion {
+            version: version.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Splits the name of one of the contract's interfaces into interface and version: `flocker:plugin/route@0.1.0`.
+fn contract(name: &str) -> Option<(&str, &str)> {
+    let interface = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
+    Some(
+        interface
+            .split_once('@')
+            .unwrap_or((interface, "no version")),
+    )
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
