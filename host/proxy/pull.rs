@@ -1,0 +1,269 @@
+//! Images that come: a client's pull, and flockerd's own.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::{
+    Proxy, Turn, credentials, forward, hooks,
+    place::Newcomer,
+    runs::{Run, Stage},
+};
+use crate::{
+    backend::Backend,
+    docker::{
+        self, Body, BodyError,
+        call::Call,
+        client::Client,
+        lines::Lines,
+        query::Query,
+        reference::Reference,
+    },
+    error::Error,
+    inventory::index::BackendName,
+    plugin::{Hook, registry_auth, route},
+};
+
+/// A pull as the map knows it: where, and which image.
+type Key = (BackendName, String);
+
+/// The pulls that are under way. Somebody who waits for one sees it end.
+#[derive(Default)]
+pub(super) struct Pulls(Arc<Mutex<HashMap<Key, Vec<watch::Receiver<()>>>>>);
+
+/// A pull under way; it ends when this is dropped.
+struct Underway {
+    pulls: Arc<Mutex<HashMap<Key, Vec<watch::Receiver<()>>>>>,
+    key: Key,
+    _ended: watch::Sender<()>,
+}
+
+impl Pulls {
+    fn begin(&self, backend: &Backend, image: &str) -> Underway {
+        let key = key(backend, image);
+        let (ended, receiver) = watch::channel(());
+        let mut pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pulls.entry(key.clone()).or_default().push(receiver);
+        Underway {
+            pulls: self.0.clone(),
+            key,
+            _ended: ended,
+        }
+    }
+
+    /// Waits until the pulls of an image that are under way to a backend have ended.
+    pub(super) async fn ended(&self, backend: &Backend, image: &str) {
+        let waiting = {
+            let pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            pulls.get(&key(backend, image)).cloned().unwrap_or_default()
+        };
+        for mut pull in waiting {
+            // The sender is never used; that it goes is the news.
+            let _ = pull.changed().await;
+        }
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = pulls.get_mut(&self.key) {
+            waiting.retain(|pull| pull.has_changed().is_ok() && !pull.same_channel(&self._ended.subscribe()));
+            if waiting.is_empty() {
+                pulls.remove(&self.key);
+            }
+        }
+    }
+}
+
+fn key(backend: &Backend, image: &str) -> Key {
+    (backend.name.clone(), Reference::parse(image).canonical())
+}
+
+impl Proxy {
+    /// `POST /images/create`: a pull goes where a create waits for it, else where placement says.
+    pub(super) async fn image_create(self: &Arc<Self>, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
+        let Some(image) = wanted(&call.query) else {
+            return Err(Error::NotServed {
+                endpoint: "POST /images/create with fromSrc".into(),
+            });
+        };
+        turn.some_backend()?;
+        let claimed = self.runs.claim(&image, &call.client).await?.filter(|run| turn.is_usable(&run.backend));
+        let backend = match &claimed {
+            Some(run) => turn.backend(&run.backend)?,
+            None => self.place_pull(turn, &call, &image).await?,
+        };
+        let client = call.client.clone();
+        let underway = self.pulls.begin(&backend, &image);
+        let response = backend.send(forward::request(turn, call)?).await?;
+        if !response.status().is_success() {
+            return Ok(response);
+        }
+        let pull = PullEnd {
+            proxy: self.clone(),
+            image,
+            backend: backend.name.clone(),
+            claimed: claimed.is_some(),
+            client,
+            _underway: underway,
+        };
+        Ok(response.map(|body| pull.watch(body)))
+    }
+
+    async fn place_pull(&self, turn: &Turn, call: &Call, image: &str) -> Result<Arc<Backend>, Error> {
+        let newcomer = Newcomer {
+            subject: route::Subject::Pull,
+            name: None,
+            image: Some(image),
+            platform: call.query.filled("platform").as_deref(),
+            body: None,
+            ties: &[],
+            client: &call.client,
+        };
+        Ok(self.place(turn, newcomer).await?.backend)
+    }
+
+    /// Pulls an image to a backend with flockerd's own credentials; several creates share one pull.
+    pub(super) async fn pull(
+        &self,
+        turn: &Turn,
+        backend: &Backend,
+        image: &str,
+        client: &Client,
+    ) -> Result<(), Error> {
+        let reference = Reference::parse(image);
+        let auth = self.credentials(turn, &reference, image, client).await?;
+        let query = Query::default().with("fromImage", reference.name);
+        let query = query.with("tag", reference.digest.or(reference.tag).unwrap_or("latest"));
+        let mut request = forward::own(turn, Method::POST, "/images/create", &query.0)?;
+        if let Some(auth) = auth {
+            let mut value = HeaderValue::try_from(auth).map_err(|reason| Error::Client(reason.to_string()))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert("x-registry-auth", value);
+        }
+        let _underway = self.pulls.begin(backend, image);
+        let response = backend.send(request).await?;
+        let status = response.status();
+        finished(status, Lines::new(response.into_body()), backend).await
+    }
+
+    async fn credentials(
+        &self,
+        turn: &Turn,
+        reference: &Reference<'_>,
+        image: &str,
+        client: &Client,
+    ) -> Result<Option<String>, Error> {
+        let registry = reference.registry();
+        if turn.plugins.has(Hook::RegistryAuth) {
+            let client = hooks::client(client);
+            let request = registry_auth::Request {
+                registry,
+                image,
+                client: client.borrowed(),
+            };
+            let answer = turn.plugins.registry_auth(request, &turn.scene(&self.counts())).await?;
+            if let Some(found) = answer {
+                return Ok(Some(credentials::encode(registry, &found)));
+            }
+        }
+        Ok(credentials::configured(registry).await)
+    }
+}
+
+/// What a pull's progress says in the end.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Progress {
+    error: Option<String>,
+}
+
+/// Reads a pull to its end.
+async fn finished(status: StatusCode, mut lines: Lines, backend: &Backend) -> Result<(), Error> {
+    let broken = |reason: BodyError| Error::backend(&backend.name, reason);
+    while let Some(line) = lines.next().await.map_err(broken)? {
+        if !status.is_success() {
+            let text: Option<String> = docker::edit::read(&String::from_utf8_lossy(&line), "message");
+            return Err(Error::refused(status, text.unwrap_or_default()));
+        }
+        let progress: Option<Progress> = serde_json::from_slice(&line).ok();
+        if let Some(error) = progress.and_then(|progress| progress.error) {
+            return Err(Error::refused(StatusCode::INTERNAL_SERVER_ERROR, error));
+        }
+    }
+    Ok(())
+}
+
+/// What happens when a client's pull ends.
+struct PullEnd {
+    proxy: Arc<Proxy>,
+    image: String,
+    backend: BackendName,
+    /// A create waits for it.
+    claimed: bool,
+    client: Arc<Client>,
+    _underway: Underway,
+}
+
+impl PullEnd {
+    /// Streams the progress and, before its end reaches the client, remembers that the image is there: the client's
+    /// next call relies on it.
+    fn watch(self, body: Body) -> Body {
+        let stream = futures_util::stream::unfold(Some((body, self, true)), |state| async {
+            let (mut body, pull, good) = state?;
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    let good = good && !frame.data_ref().is_some_and(tells_error);
+                    Some((Ok::<_, BodyError>(frame), Some((body, pull, good))))
+                }
+                Some(Err(reason)) => Some((Err(reason), None)),
+                None if good => pull.remember().await.err().map(|reason| (Err(reason.into()), None)),
+                None => None,
+            }
+        });
+        StreamBody::new(stream).boxed_unsync()
+    }
+
+    async fn remember(self) -> Result<(), Error> {
+        let runs = &self.proxy.runs;
+        if !self.claimed {
+            runs.remember(&self.image, "", &self.backend, Stage::Ready, &self.client).await?;
+        }
+        runs.ready(&self.image, &self.backend).await
+    }
+}
+
+/// True for the object that ends a failed pull. Daemons flush each object by itself.
+fn tells_error(data: &Bytes) -> bool {
+    data.windows(13).any(|window| window == b"\"errorDetail\"")
+}
+
+/// The image that a pull asks for; none for an import.
+fn wanted(query: &Query) -> Option<String> {
+    let name = query.filled("fromImage")?;
+    Some(match query.filled("tag") {
+        Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
+        Some(tag) => format!("{name}:{tag}"),
+        None => name.into_owned(),
+    })
+}
+
+impl Turn {
+    pub(super) fn is_usable(&self, backend: &str) -> bool {
+        self.flock.usable().any(|candidate| *candidate.name == *backend)
+    }
+}
+
+impl Run {
+    pub(super) fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready
+    }
+}
