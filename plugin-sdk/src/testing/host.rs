@@ -100,3 +100,32 @@ pub(crate) mod keyspace {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{keyspace, testing::Flock};
+
+    #[test]
+    fn the_keyspace_keeps_to_the_contract() -> Result<(), String> {
+        let mut flock = Flock::new();
+        flock.call(|| {
+            assert!(keyspace::swap("b", None, Some(b"1"), None)?);
+            assert!(!keyspace::swap("b", None, Some(b"2"), None)?);
+            assert!(!keyspace::swap("b", Some(b"2"), None, None)?);
+            keyspace::set("a", b"0", None)?;
+            keyspace::set("c", b"0", None)?;
+            keyspace::set("c", b"3", None)?;
+            keyspace::delete("a")?;
+            keyspace::delete("a")?;
+            assert_eq!(keyspace::keys("")?, ["b", "c"]);
+            assert_eq!(keyspace::get("c")?.as_deref(), Some(&b"3"[..]));
+            assert!(keyspace::swap("c", Some(b"3"), None, None)?);
+            assert!(keyspace::set("ü", b"", None).is_err());
+            assert!(keyspace::set(&"k".repeat(257), b"", None).is_err());
+            keyspace::set("long", &vec![0; (1 << 20) + 1], None).expect_err("it is too long");
+            Ok::<(), String>(())
+        })?;
+        assert_eq!(flock.keyspace().keys().collect::<Vec<_>>(), ["b"]);
+        Ok(())
+    }
+}

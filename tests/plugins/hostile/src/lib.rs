@@ -33,7 +33,7 @@ enum Behaviour {
     Trap,
     /// Panics with the text `hostile panics`.
     Panic,
-    /// Answers 64 MiB: of JSON, or as the response's body.
+    /// Answers 64 MiB: of JSON, or as the response's body. Needs 80 MiB of `memory`, or it traps instead.
     Giant,
     /// Answers text that is not JSON.
     BadJson,
@@ -107,11 +107,11 @@ fn misbehave(hook: &str) -> Result<Answer, Error> {
     }
     match config.behaviour {
         Behaviour::Loop => endless(),
-        Behaviour::Recurse => Ok(Answer::Json(deep(0).to_string())),
+        Behaviour::Recurse => Ok(Answer::Json(deep(black_box(u64::MAX)).to_string())),
         Behaviour::Memory => hoard(),
         Behaviour::Trap => std::process::abort(),
         Behaviour::Panic => panic!("hostile panics"),
-        Behaviour::Giant => Ok(Answer::Json(giant())),
+        Behaviour::Giant => giant().map(Answer::Json),
         Behaviour::BadJson => Ok(Answer::Json("{\"".into())),
         Behaviour::ArrayJson => Ok(Answer::Json("[]".into())),
         Behaviour::Lie => Ok(Answer::Lie),
@@ -126,10 +126,12 @@ fn endless() -> ! {
     }
 }
 
-#[allow(unconditional_recursion, reason = "that is the misbehaviour")]
-fn deep(depth: u64) -> u64 {
-    let frame = black_box([depth; 64]);
-    deep(depth + 1) + black_box(&frame)[0]
+/// Needs nothing but the call stack: locals in memory would meet the end of the memory first.
+fn deep(levels: u64) -> u64 {
+    match levels {
+        0 => 1,
+        more => (deep(more - 1) ^ more).rotate_left(5),
+    }
 }
 
 fn hoard() -> ! {
@@ -139,12 +141,14 @@ fn hoard() -> ! {
     }
 }
 
-fn giant() -> String {
-    let mut json = String::with_capacity(64 << 20);
-    json.push_str("{\"giant\":\"");
-    json.extend(std::iter::repeat_n('x', (64 << 20) - 12));
-    json.push_str("\"}");
-    json
+/// Makes a JSON object of 64 MiB, without a loop over its bytes: it should be too long, not too slow.
+fn giant() -> Result<String, Error> {
+    let mut json = vec![b'x'; 64 << 20];
+    let (head, tail) = (b"{\"giant\":\"", b"\"}");
+    let end = json.len() - tail.len();
+    json[..head.len()].copy_from_slice(head);
+    json[end..].copy_from_slice(tail);
+    String::from_utf8(json).map_err(|error| Error::fail(error.to_string()))
 }
 
 fn respond(status: u16, body: String) -> Verdict {
@@ -181,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_giant_is_an_object_of_64_mib() {
-        let giant = giant();
+        let giant = giant().expect("it is ASCII");
         assert_eq!(giant.len(), 64 << 20);
         assert!(serde_json::from_str::<Value>(&giant).is_ok_and(|value| value.is_object()));
     }
