@@ -1,6 +1,5 @@
 //! One Docker daemon of the flock: its name and address, how it fares, and the way to send it a request.
 
-pub mod address;
 mod connect;
 mod pool;
 mod status;
@@ -11,9 +10,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tokio::sync::watch;
 
-use crate::{docker::Body, error::Error, socket::Socket};
+use crate::{address::Address, docker::Body, error::Error, socket::Socket};
 
-use address::Address;
 use pool::Pool;
 pub use status::{Engine, Health, Status};
 

@@ -22,13 +22,13 @@ mod units;
 pub use flags::Flags;
 pub use keys::{KEYS, Key};
 
-use crate::telemetry;
+use crate::{address::Address, telemetry};
 
 /// Everything an operator can set. Durations are written `5s`, sizes `4MiB`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the Docker API is served: `tcp://host:port` or `unix:///path`.
-    pub listen: Vec<String>,
+    pub listen: Vec<Address>,
     /// The fixed backends, in the order given.
     pub backends: Vec<BackendConfig>,
     /// The chain of plugins, in the order they are asked.
@@ -68,7 +68,7 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec!["tcp://127.0.0.1:2375".to_owned()],
+            listen: vec![Address::Tcp("127.0.0.1:2375".to_owned())],
             backends: Vec::new(),
             plugins: Vec::new(),
             state: None,
@@ -89,7 +89,7 @@ impl Default for Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendConfig {
     pub name: String,
-    pub address: String,
+    pub address: Address,
     pub labels: BTreeMap<String, String>,
 }
 

@@ -13,8 +13,8 @@ pub mod query;
 pub mod reference;
 pub mod version;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 
 use crate::error::Error;
 
@@ -40,10 +40,19 @@ pub fn empty() -> Body {
 ///
 /// # Errors
 /// [`Error::Client`] when the body is longer or breaks off.
-pub async fn collect(body: Body, limit: usize) -> Result<Bytes, Error> {
-    Limited::new(body, limit)
-        .collect()
-        .await
-        .map(|collected| collected.to_bytes())
-        .map_err(|reason| Error::Client(format!("the body cannot be read: {reason}")))
+pub async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Error> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|reason| Error::Client(format!("the body broke off: {reason}")))?;
+        if let Ok(data) = frame.into_data() {
+            whole.extend_from_slice(&data);
+        }
+        if whole.len() > limit {
+            return Err(Error::Client(format!(
+                "the body is longer than {limit} bytes"
+            )));
+        }
+    }
+    Ok(whole.freeze())
 }

@@ -10,17 +10,17 @@ mod watch;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    backend::{Backend, address::Address},
-    shutdown::Shutdown,
-};
+use crate::{address::Address, backend::Backend, shutdown::Shutdown};
 
 pub use flock::Flock;
 pub use index::Index;
@@ -49,6 +49,7 @@ pub struct Inventory {
     flock: ArcSwap<Flock>,
     sources: Mutex<Sources>,
     shutdown: Shutdown,
+    settled: AtomicBool,
 }
 
 /// What each source listed last, and the watchers that follow from it.
@@ -66,6 +67,7 @@ impl Inventory {
             flock: ArcSwap::default(),
             sources: Mutex::default(),
             shutdown,
+            settled: AtomicBool::new(false),
         }
     }
 
@@ -89,10 +91,16 @@ impl Inventory {
         });
         self.index.keep_only(|name| wanted.contains_key(name));
         let known = self.flock();
-        let backends = wanted.into_values().map(|entry| match sources.watched.contains_key(&entry.name) {
-            true => known.get(&entry.name).cloned().unwrap_or_else(|| self.watch(entry, &mut sources)),
-            false => self.watch(entry, &mut sources),
-        });
+        let backends =
+            wanted
+                .into_values()
+                .map(|entry| match sources.watched.contains_key(&entry.name) {
+                    true => known
+                        .get(&entry.name)
+                        .cloned()
+                        .unwrap_or_else(|| self.watch(entry, &mut sources)),
+                    false => self.watch(entry, &mut sources),
+                });
         let flock = Flock::new(backends.collect());
         self.flock.store(Arc::new(flock));
     }
@@ -100,7 +108,11 @@ impl Inventory {
     /// Begins to watch a backend.
     fn watch(&self, entry: Entry, sources: &mut Sources) -> Arc<Backend> {
         tracing::info!(backend = entry.name, address = %entry.address, "backend joins the flock");
-        let Entry { name, address, labels } = entry.clone();
+        let Entry {
+            name,
+            address,
+            labels,
+        } = entry.clone();
         let backend = Arc::new(Backend::new(&name, address, labels, self.timing.timeout));
         let stop = CancellationToken::new();
         let watcher = watch::run(backend.clone(), self.index.clone(), self.timing);
@@ -119,8 +131,16 @@ impl Inventory {
     /// Waits until every backend has been found up or down, or `timeout` is over.
     pub async fn settled(&self) {
         let flock = self.flock();
-        let all = futures_util::future::join_all(flock.backends().iter().map(|backend| backend.settled()));
+        let all = futures_util::future::join_all(
+            flock.backends().iter().map(|backend| backend.settled()),
+        );
         let _ = tokio::time::timeout(self.timing.timeout, all).await;
+        self.settled.store(true, Ordering::Relaxed);
+    }
+
+    /// True when nobody has to wait for [`Inventory::settled`] any more.
+    pub fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
     }
 }
 
@@ -129,7 +149,9 @@ impl Sources {
     fn wanted(&self) -> BTreeMap<String, Entry> {
         let mut wanted = BTreeMap::new();
         for entry in self.entries.values().flatten() {
-            wanted.entry(entry.name.clone()).or_insert_with(|| entry.clone());
+            wanted
+                .entry(entry.name.clone())
+                .or_insert_with(|| entry.clone());
         }
         wanted
     }

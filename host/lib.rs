@@ -19,6 +19,7 @@ pub mod state;
 pub mod config;
 pub mod docker;
 
+pub mod address;
 pub mod error;
 pub mod shutdown;
 pub mod socket;

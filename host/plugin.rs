@@ -21,7 +21,7 @@ mod limits;
 mod load;
 mod store;
 
-pub use bindings::types;
+pub use bindings::{list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
 pub use load::LoadError;
 pub use store::PluginState;

@@ -1,6 +1,7 @@
 //! The life of a call, top to bottom.
 
 mod broadcast;
+mod create;
 mod credentials;
 mod events;
 mod fanout;
@@ -35,12 +36,12 @@ use crate::{
     },
     error::{Blame, Error},
     inventory::{Flock, Inventory},
-    plugin::Plugins,
+    plugin::{Hook, Plugins},
     state::StateStore,
 };
 
 pub use hijack::Hijack;
-pub use splice::join;
+pub use splice::{End, join};
 
 /// What the proxy does as the operator wants it.
 #[derive(Debug, Clone)]
@@ -99,7 +100,7 @@ impl Proxy {
     }
 
     /// Answers one request of a client.
-    pub async fn handle(&self, request: Request<Body>, client: Arc<Client>) -> Reply {
+    pub async fn handle(self: &Arc<Self>, request: Request<Body>, client: Arc<Client>) -> Reply {
         let call = Call::new(request, client);
         let (label, address) = (call.label(), call.client.address.clone());
         let turn = self.begin().await;
@@ -136,12 +137,12 @@ impl Proxy {
         }
     }
 
-    async fn answer(&self, turn: &Turn, call: Call) -> Result<Reply, Error> {
+    async fn answer(self: &Arc<Self>, turn: &Turn, call: Call) -> Result<Reply, Error> {
         if let Some(version) = call.version {
             let fits = turn.flock.versions().check(version);
             fits.map_err(|text| Error::refused(http::StatusCode::BAD_REQUEST, text))?;
         }
-        let call = match hooks::request(turn, call, self.settings.body_limit).await? {
+        let call = match self.ask_request(turn, call).await? {
             hooks::Asked::Proceed(call) => call,
             hooks::Asked::Answered(response) => return Ok(Reply::Http(response)),
         };
@@ -154,8 +155,29 @@ impl Proxy {
         }
     }
 
+    /// Asks the `request` hooks, if there are any.
+    async fn ask_request(&self, turn: &Turn, call: Call) -> Result<hooks::Asked, Error> {
+        match turn.plugins.has(Hook::Request) {
+            true => {
+                hooks::request(
+                    turn,
+                    call,
+                    turn.scene(self.counts()),
+                    self.settings.body_limit,
+                )
+                .await
+            }
+            false => Ok(hooks::Asked::Proceed(call)),
+        }
+    }
+
     /// Carries out whatever stays HTTP.
-    async fn act(&self, turn: &Turn, call: Call, action: Action) -> Result<Response<Body>, Error> {
+    async fn act(
+        self: &Arc<Self>,
+        turn: &Turn,
+        call: Call,
+        action: Action,
+    ) -> Result<Response<Body>, Error> {
         match action {
             Action::Ping => local::ping(turn, &call),
             Action::Version => local::version(turn),
@@ -173,10 +195,16 @@ impl Proxy {
             Action::ImageCreate => self.image_create(turn, call).await,
             Action::ImageTag => self.image_tag(turn, call).await,
             Action::ImageRemove => self.image_remove(turn, call).await,
-            Action::Forward(object) | Action::Hijack(object) => self.forward(turn, call, object).await,
-            Action::NoSwarm | Action::NoSwarmHere | Action::NotPartOfSwarm => Err(local::no_swarm(action)),
+            Action::Forward(object) | Action::Hijack(object) => {
+                self.forward(turn, call, object).await
+            }
+            Action::NoSwarm | Action::NoSwarmHere | Action::NotPartOfSwarm => {
+                Err(local::no_swarm(action))
+            }
             Action::NotFound => Err(page_not_found()),
-            Action::NotYet => Err(Error::NotServed { endpoint: call.label() }),
+            Action::NotYet => Err(Error::NotServed {
+                endpoint: call.label(),
+            }),
         }
     }
 }
@@ -188,7 +216,9 @@ fn dress(turn: &Turn, mut response: Response<Body>) -> Response<Body> {
         headers.insert(name, value);
     }
     forward::strip(headers);
-    headers.entry(header::SERVER).or_insert(HeaderValue::from_static("flockerd"));
+    headers
+        .entry(header::SERVER)
+        .or_insert(HeaderValue::from_static("flockerd"));
     response
 }
 
@@ -196,7 +226,9 @@ fn dress(turn: &Turn, mut response: Response<Body>) -> Response<Body> {
 fn log(endpoint: &str, client: &str, error: &Error) {
     match error.blame() {
         Blame::Client => tracing::debug!(endpoint, client.addr = client, %error, "call refused"),
-        Blame::Backend | Blame::Plugin => tracing::warn!(endpoint, client.addr = client, %error, "call failed"),
+        Blame::Backend | Blame::Plugin => {
+            tracing::warn!(endpoint, client.addr = client, %error, "call failed")
+        }
         Blame::Flockerd => tracing::error!(endpoint, client.addr = client, %error, "call failed"),
     }
 }

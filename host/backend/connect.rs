@@ -5,8 +5,7 @@ mod unix;
 
 use std::io;
 
-use super::address::Address;
-use crate::socket::Socket;
+use crate::{address::Address, socket::Socket};
 
 /// Opens a connection to a daemon.
 pub(super) async fn dial(address: &Address) -> io::Result<Socket> {

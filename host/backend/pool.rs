@@ -21,8 +21,9 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{address::Address, connect};
+use super::connect;
 use crate::{
+    address::Address,
     docker::{Body, BodyError},
     socket::Socket,
 };

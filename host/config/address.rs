@@ -3,45 +3,40 @@
 use std::collections::BTreeMap;
 
 use super::{BackendConfig, Problem};
+use crate::address::Address;
 
 /// The longest name of a backend or plugin, in bytes.
 const NAME_LIMIT: usize = 64;
 
-/// What an address leads to.
-enum Target<'a> {
-    Tcp { host: &'a str, port: u16 },
-    Unix,
-}
-
-/// Checks where to listen: `tcp://host:port` (port 0: any free one) or `unix:///path`.
-pub(super) fn listener(text: &str) -> Result<String, Problem> {
+/// Reads where to listen: `tcp://host:port` (port 0: any free one) or `unix:///path`.
+pub(super) fn listener(text: &str) -> Result<Address, Problem> {
     let has_scheme = text.starts_with("tcp://") || text.starts_with("unix://");
-    match target(text) {
-        Some(_) if has_scheme => Ok(text.to_owned()),
-        _ => Err(Problem::new(
+    text.parse().ok().filter(|_| has_scheme).ok_or_else(|| {
+        Problem::new(
             format!("`{text}` is not an address to listen on"),
             "write tcp://host:port or unix:///path",
-        )),
-    }
+        )
+    })
 }
 
-/// Checks the address of a backend and returns the name it has when none is given.
-pub(super) fn backend_name(address: &str) -> Result<String, Problem> {
-    match target(address) {
-        Some(Target::Tcp { host, port: 1.. }) => Ok(host.to_owned()),
-        Some(Target::Unix) => Ok("local".to_owned()),
-        _ => Err(Problem::new(
-            format!("`{address}` is not the address of a backend"),
-            "write tcp://host:port, host:port, unix:///path or /path",
-        )),
-    }
+/// Reads the address of a backend.
+pub(super) fn backend_address(text: &str) -> Result<Address, Problem> {
+    let address: Option<Address> = text.parse().ok();
+    address
+        .filter(|address| address.port() != Some(0))
+        .ok_or_else(|| {
+            Problem::new(
+                format!("`{text}` is not the address of a backend"),
+                "write tcp://host:port, host:port, unix:///path or /path",
+            )
+        })
 }
 
 /// Reads `[NAME=]ADDRESS[,label=value...]`.
 pub(super) fn backend(text: &str) -> Result<BackendConfig, Problem> {
     let mut parts = text.split(',');
     let (given, address) = named(parts.next().unwrap_or_default());
-    let default = backend_name(address)?;
+    let address = backend_address(address)?;
     let mut labels = BTreeMap::new();
     for part in parts {
         let (key, value) = label(part)?;
@@ -53,8 +48,8 @@ pub(super) fn backend(text: &str) -> Result<BackendConfig, Problem> {
         }
     }
     Ok(BackendConfig {
-        name: name(given.unwrap_or(&default))?,
-        address: address.to_owned(),
+        name: name(given.unwrap_or(address.default_name()))?,
+        address,
         labels,
     })
 }
@@ -98,35 +93,6 @@ fn named(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-fn target(text: &str) -> Option<Target<'_>> {
-    let path = text.strip_prefix("unix://").unwrap_or(text);
-    if path.starts_with('/') {
-        return (path.len() > 1).then_some(Target::Unix);
-    }
-    let authority = ["tcp://", "http://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme))
-        .unwrap_or(text);
-    let (host, port) = authority.rsplit_once(':')?;
-    let port = port
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| port.parse().ok())??;
-    host_name(host).map(|host| Target::Tcp { host, port })
-}
-
-/// Returns the host without the brackets of an IPv6 address.
-fn host_name(host: &str) -> Option<&str> {
-    if let Some(inner) = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        return inner.parse::<std::net::Ipv6Addr>().is_ok().then_some(inner);
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    (!host.is_empty() && host.chars().all(allowed)).then_some(host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,14 +113,14 @@ mod tests {
     fn backends_are_written_in_many_ways() {
         let cases = [
             ("tcp://10.0.0.1:2375", "10.0.0.1 tcp://10.0.0.1:2375"),
-            ("10.0.0.1:2375", "10.0.0.1 10.0.0.1:2375"),
-            ("http://node-1.lan:80", "node-1.lan http://node-1.lan:80"),
+            ("10.0.0.1:2375", "10.0.0.1 tcp://10.0.0.1:2375"),
+            ("http://node-1.lan:80", "node-1.lan tcp://node-1.lan:80"),
             ("tcp://[::1]:2375", "::1 tcp://[::1]:2375"),
             ("unix:///run/docker.sock", "local unix:///run/docker.sock"),
-            ("/run/docker.sock", "local /run/docker.sock"),
-            ("/run/a=b.sock", "local /run/a=b.sock"),
-            ("n1=10.0.0.1:2375", "n1 10.0.0.1:2375"),
-            ("n1=/run/a=b.sock,z=1", "n1 /run/a=b.sock z=1"),
+            ("/run/docker.sock", "local unix:///run/docker.sock"),
+            ("/run/a=b.sock", "local unix:///run/a=b.sock"),
+            ("n1=10.0.0.1:2375", "n1 tcp://10.0.0.1:2375"),
+            ("n1=/run/a=b.sock,z=1", "n1 unix:///run/a=b.sock z=1"),
             (
                 "n1=tcp://h:1,zone=eu,example.com/gpu=a=b,none=",
                 "n1 tcp://h:1 example.com/gpu=a=b none= zone=eu",
@@ -207,7 +173,7 @@ mod tests {
             "tcp://[::]:2375",
             "unix:///run/flockerd.sock",
         ] {
-            assert_eq!(listener(text).unwrap(), text);
+            assert_eq!(listener(text).unwrap().to_string(), text);
         }
         for text in [
             "",

@@ -98,10 +98,10 @@ fn backend(given: &file::Backend, reader: &mut Reader<'_>) -> Option<BackendConf
         .filter_map(|(key, value)| reader.take(value, |value| address::label_pair(key, value)));
     let labels = labels.collect();
     let name = reader.optional(given.name.as_ref(), address::name);
-    let default = reader.take(&given.address, address::backend_name)?;
+    let address = reader.take(&given.address, address::backend_address)?;
     Some(BackendConfig {
-        name: name.unwrap_or(default),
-        address: given.address.get_ref().clone(),
+        name: name.unwrap_or_else(|| address.default_name().to_owned()),
+        address,
         labels,
     })
 }

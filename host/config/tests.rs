@@ -106,7 +106,7 @@ fn a_full_file_sets_everything() {
     };
     let expected = Config {
         listen: ["tcp://0.0.0.0:2376", "unix:///run/flockerd.sock"]
-            .map(str::to_owned)
+            .map(|text| text.parse().unwrap())
             .into(),
         backends: vec![
             backend("node1", "tcp://10.0.0.1:2375", labels.into()),
@@ -150,7 +150,7 @@ fn flags_win_over_the_file() {
             ..Flags::default()
         })
         .unwrap();
-    assert_eq!(config.listen, ["tcp://h:1"]);
+    assert_eq!(config.listen, [Address::Tcp("h:1".into())]);
     let names: Vec<_> = config
         .backends
         .iter()

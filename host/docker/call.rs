@@ -2,8 +2,9 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use percent_encoding::percent_decode_str;
+use sync_wrapper::SyncWrapper;
 
 use super::{
     Body,
@@ -26,7 +27,8 @@ pub struct Call {
     pub endpoint: Option<&'static Endpoint>,
     pub headers: HeaderMap,
     pub client: Arc<Client>,
-    pub body: Body,
+    /// Shared references to a call cross threads; its body does not let itself be shared.
+    body: SyncWrapper<Body>,
 }
 
 impl Call {
@@ -42,7 +44,7 @@ impl Call {
             version,
             headers: head.headers,
             client,
-            body,
+            body: SyncWrapper::new(body),
         }
     }
 
@@ -68,7 +70,33 @@ impl Call {
 
     /// Takes the body out, leaving an empty one.
     pub fn take_body(&mut self) -> Body {
-        std::mem::replace(&mut self.body, super::empty())
+        std::mem::replace(&mut self.body, SyncWrapper::new(super::empty())).into_inner()
+    }
+
+    /// Puts a streamed body in.
+    pub fn put_body(&mut self, body: Body) {
+        self.body = SyncWrapper::new(body);
+    }
+
+    /// Puts in a body that was read or changed.
+    pub fn set_body(&mut self, body: impl Into<bytes::Bytes>) {
+        self.headers.remove(header::CONTENT_LENGTH);
+        self.headers.remove(header::TRANSFER_ENCODING);
+        self.put_body(super::full(body));
+    }
+
+    /// The same call without its body, for calls that go to several backends.
+    pub fn copy(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            version: self.version,
+            endpoint: self.endpoint,
+            headers: self.headers.clone(),
+            client: self.client.clone(),
+            body: SyncWrapper::new(super::empty()),
+        }
     }
 
     /// The client's address and the endpoint, for the log.

@@ -31,25 +31,41 @@ impl Flock {
     pub fn find(&self, name_or_address: &str) -> Option<&Arc<Backend>> {
         self.get(name_or_address).or_else(|| {
             let address = name_or_address.parse().ok()?;
-            self.backends.iter().find(|backend| backend.address == address)
+            self.backends
+                .iter()
+                .find(|backend| backend.address == address)
         })
     }
 
     /// Those that are not known to be down.
     pub fn usable(&self) -> impl Iterator<Item = &Arc<Backend>> {
-        self.backends.iter().filter(|backend| backend.status().health != Health::Down)
+        self.backends
+            .iter()
+            .filter(|backend| backend.status().health != Health::Down)
     }
 
     /// What all daemons that ever answered understand.
     pub fn versions(&self) -> Range {
-        let engines = self.backends.iter().filter_map(|backend| backend.status().engine.clone());
-        engines.map(|engine| engine.versions).reduce(Range::and).unwrap_or(Range::UNKNOWN)
+        let engines = self
+            .backends
+            .iter()
+            .filter_map(|backend| backend.status().engine.clone());
+        engines
+            .map(|engine| engine.versions)
+            .reduce(Range::and)
+            .unwrap_or(Range::UNKNOWN)
     }
 
     /// The version of the oldest engine, for the `Server` header.
     pub fn engine_version(&self) -> String {
-        let engines = self.backends.iter().filter_map(|backend| backend.status().engine.clone());
+        let engines = self
+            .backends
+            .iter()
+            .filter_map(|backend| backend.status().engine.clone());
         let oldest = engines.min_by_key(|engine| engine.versions.max);
-        oldest.map_or_else(|| env!("CARGO_PKG_VERSION").to_owned(), |engine| engine.version.clone())
+        oldest.map_or_else(
+            || env!("CARGO_PKG_VERSION").to_owned(),
+            |engine| engine.version.clone(),
+        )
     }
 }

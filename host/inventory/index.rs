@@ -88,12 +88,19 @@ impl Index {
 
     /// The backend of an exec.
     pub fn exec(&self, id: &str) -> Option<BackendName> {
-        self.read().execs.get(id).map(|(backend, _)| backend.clone())
+        self.read()
+            .execs
+            .get(id)
+            .map(|(backend, _)| backend.clone())
     }
 
     /// The backends that have a network of this name or id.
     pub fn network(&self, reference: &str) -> Vec<BackendName> {
-        self.read().networks.get(reference).cloned().unwrap_or_default()
+        self.read()
+            .networks
+            .get(reference)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The backends that have a volume of this name.
@@ -115,15 +122,16 @@ impl Index {
 
     /// Takes everything a backend has from its lists.
     pub fn replace(&self, backend: &BackendName, listing: Listing) {
-        let mut entries = self.write();
+        let mut guard = self.write();
+        let entries = &mut *guard;
         entries.forget_objects(backend);
         for (id, name, stage) in listing.containers {
             entries.insert(backend, &id, name.as_deref(), stage);
         }
-        entries.execs.retain({
-            let alive: std::collections::HashSet<String> = entries.containers.keys().cloned().collect();
-            move |_, (_, container)| alive.contains(container)
-        });
+        let containers = &entries.containers;
+        entries
+            .execs
+            .retain(|_, (_, container)| containers.contains_key(container));
         for reference in listing.networks {
             add(&mut entries.networks, &reference, backend);
         }
@@ -135,7 +143,11 @@ impl Index {
     /// Forgets the backends that left the flock.
     pub fn keep_only(&self, stays: impl Fn(&str) -> bool) {
         let mut entries = self.write();
-        let gone: Vec<BackendName> = entries.backends().into_iter().filter(|name| !stays(name)).collect();
+        let gone: Vec<BackendName> = entries
+            .backends()
+            .into_iter()
+            .filter(|name| !stays(name))
+            .collect();
         for backend in gone {
             entries.forget_objects(&backend);
             entries.execs.retain(|_, (owner, _)| *owner != backend);
@@ -144,7 +156,8 @@ impl Index {
 
     /// Notes a container that was just created.
     pub fn created(&self, backend: &BackendName, id: &str, name: Option<&str>) {
-        self.write().insert(backend, id, name, Stage::Created(Instant::now()));
+        self.write()
+            .insert(backend, id, name, Stage::Created(Instant::now()));
     }
 
     /// Notes a container that was found by asking.
@@ -164,7 +177,9 @@ impl Index {
 
     /// Notes an exec.
     pub fn exec_created(&self, backend: &BackendName, exec: &str, container: &str) {
-        self.write().execs.insert(exec.to_owned(), (backend.clone(), container.to_owned()));
+        self.write()
+            .execs
+            .insert(exec.to_owned(), (backend.clone(), container.to_owned()));
     }
 
     /// Follows an event of a backend.
@@ -199,7 +214,11 @@ impl Index {
 impl Entries {
     fn container(&self, reference: &str, backend: Option<&str>) -> Lookup {
         let here = |owner: &BackendName| backend.is_none_or(|name| **owner == *name);
-        if let Some(container) = self.containers.get(reference).filter(|container| here(&container.backend)) {
+        if let Some(container) = self
+            .containers
+            .get(reference)
+            .filter(|container| here(&container.backend))
+        {
             return Lookup::Found(container.located(reference));
         }
         let mut named = self.named(reference, backend);
@@ -212,8 +231,12 @@ impl Entries {
 
     fn named(&self, name: &str, backend: Option<&str>) -> Vec<Located> {
         let ids = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
-        let located = ids.iter().filter_map(|id| Some(self.containers.get(id)?.located(id)));
-        located.filter(|located| backend.is_none_or(|name| *located.backend == *name)).collect()
+        let located = ids
+            .iter()
+            .filter_map(|id| Some(self.containers.get(id)?.located(id)));
+        located
+            .filter(|located| backend.is_none_or(|name| *located.backend == *name))
+            .collect()
     }
 
     fn prefixed(&self, prefix: &str, here: impl Fn(&BackendName) -> bool) -> Lookup {
@@ -239,7 +262,10 @@ impl Entries {
         };
         self.remove(id);
         if let Some(name) = name {
-            self.names.entry(name.to_owned()).or_default().push(id.to_owned());
+            self.names
+                .entry(name.to_owned())
+                .or_default()
+                .push(id.to_owned());
         }
         let container = Container {
             backend: backend.clone(),
@@ -260,7 +286,10 @@ impl Entries {
     fn rename(&mut self, id: &str, name: &str) {
         if let Some(mut container) = self.remove(id) {
             container.name = Some(name.to_owned());
-            self.names.entry(name.to_owned()).or_default().push(id.to_owned());
+            self.names
+                .entry(name.to_owned())
+                .or_default()
+                .push(id.to_owned());
             self.containers.insert(id.to_owned(), container);
         }
     }
@@ -288,7 +317,8 @@ impl Entries {
             }
             "exec_create" => {
                 if let Some(exec) = &attributes.exec_id {
-                    self.execs.insert(exec.clone(), (backend.clone(), id.clone()));
+                    self.execs
+                        .insert(exec.clone(), (backend.clone(), id.clone()));
                 }
             }
             _ => {}
@@ -302,21 +332,33 @@ impl Entries {
     }
 
     fn backends(&self) -> Vec<BackendName> {
-        let lists = self.networks.values().chain(self.volumes.values()).flatten();
-        let mut names: Vec<BackendName> = lists.chain(self.containers.values().map(|c| &c.backend)).cloned().collect();
+        let lists = self
+            .networks
+            .values()
+            .chain(self.volumes.values())
+            .flatten();
+        let mut names: Vec<BackendName> = lists
+            .chain(self.containers.values().map(|c| &c.backend))
+            .cloned()
+            .collect();
         names.sort();
         names.dedup();
         names
     }
 
     fn forget_objects(&mut self, backend: &BackendName) {
-        let owned = self.containers.iter().filter(|(_, container)| container.backend == *backend);
+        let owned = self
+            .containers
+            .iter()
+            .filter(|(_, container)| container.backend == *backend);
         let ids: Vec<String> = owned.map(|(id, _)| id.clone()).collect();
         for id in ids {
             self.remove(&id);
         }
         for owners in [&mut self.networks, &mut self.volumes] {
-            owners.values_mut().for_each(|backends| backends.retain(|name| name != backend));
+            owners
+                .values_mut()
+                .for_each(|backends| backends.retain(|name| name != backend));
             owners.retain(|_, backends| !backends.is_empty());
         }
     }
@@ -391,7 +433,11 @@ mod tests {
             ("", None, None),
             ("nothing", None, None),
         ] {
-            assert_eq!(found(&index, reference, backend).as_deref(), expected, "{reference} {backend:?}");
+            assert_eq!(
+                found(&index, reference, backend).as_deref(),
+                expected,
+                "{reference} {backend:?}"
+            );
         }
         assert_eq!(index.container("aaa", None), Lookup::SamePrefix);
         assert!(matches!(index.container("twin", None), Lookup::SameName(both) if both.len() == 2));
@@ -404,16 +450,24 @@ mod tests {
         let event = |action: &str, name: &str| Event {
             kind: "container".into(),
             action: action.into(),
-            actor: serde_json::from_str(&format!(r#"{{"ID":"abc","Attributes":{{"name":"{name}","execID":"e1"}}}}"#))
-                .unwrap(),
+            actor: serde_json::from_str(&format!(
+                r#"{{"ID":"abc","Attributes":{{"name":"{name}","execID":"e1"}}}}"#
+            ))
+            .unwrap(),
             time_nano: 0,
         };
         let counts = || index.counts().get(&node).copied().unwrap_or_default();
         index.follow(&node, &event("create", "x"));
-        assert_eq!((counts().total, counts().running, counts().fresh), (1, 0, 1));
+        assert_eq!(
+            (counts().total, counts().running, counts().fresh),
+            (1, 0, 1)
+        );
         index.follow(&node, &event("start", "x"));
         index.created(&node, "abc", Some("x"));
-        assert_eq!((counts().total, counts().running, counts().fresh), (1, 1, 0));
+        assert_eq!(
+            (counts().total, counts().running, counts().fresh),
+            (1, 1, 0)
+        );
         index.follow(&node, &event("exec_create: sh -c true", "x"));
         assert_eq!(index.exec("e1").as_deref(), Some("node1"));
         index.follow(&node, &event("rename", "y"));

@@ -98,8 +98,16 @@ pub(super) async fn listing(backend: &Backend) -> Result<Listing, Error> {
     let volumes: Volumes = ask(backend, "/volumes").await?;
     Ok(Listing {
         containers: containers.into_iter().map(Container::entry).collect(),
-        networks: networks.into_iter().flat_map(|network| [network.id, network.name]).collect(),
-        volumes: volumes.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect(),
+        networks: networks
+            .into_iter()
+            .flat_map(|network| [network.id, network.name])
+            .collect(),
+        volumes: volumes
+            .volumes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|volume| volume.name)
+            .collect(),
     })
 }
 
@@ -118,13 +126,21 @@ impl Container {
 /// A container's own name among its names; those with an inner slash are links.
 pub(super) fn own_name(names: &[String]) -> Option<String> {
     let names = names.iter().map(|name| name.trim_start_matches('/'));
-    names.filter(|name| !name.is_empty()).find(|name| !name.contains('/')).map(str::to_owned)
+    names
+        .filter(|name| !name.is_empty())
+        .find(|name| !name.contains('/'))
+        .map(str::to_owned)
 }
 
 /// Reads the JSON that a daemon answers to a GET.
 async fn ask<T: DeserializeOwned>(backend: &Backend, path: &str) -> Result<T, Error> {
-    let request = Request::builder().method(Method::GET).uri(path).header("host", "docker");
-    let request = request.body(docker::empty()).map_err(|reason| Error::backend(&backend.name, reason))?;
+    let request = Request::builder()
+        .method(Method::GET)
+        .uri(path)
+        .header("host", "docker");
+    let request = request
+        .body(docker::empty())
+        .map_err(|reason| Error::backend(&backend.name, reason))?;
     let response = backend.probe(request).await?;
     let bad = |reason: String| Error::BadAnswer {
         backend: backend.name.to_string(),
@@ -133,6 +149,8 @@ async fn ask<T: DeserializeOwned>(backend: &Backend, path: &str) -> Result<T, Er
     if !response.status().is_success() {
         return Err(bad(format!("{} to GET {path}", response.status())));
     }
-    let body = docker::collect(response.into_body(), LIST_MAX).await.map_err(|reason| bad(reason.to_string()))?;
+    let body = docker::collect(response.into_body(), LIST_MAX)
+        .await
+        .map_err(|reason| bad(reason.to_string()))?;
     serde_json::from_slice(&body).map_err(|reason| bad(format!("GET {path}: {reason}")))
 }

@@ -17,7 +17,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Watches until dropped.
 pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing) {
-    let watch = Watch { backend, index, timing };
+    let watch = Watch {
+        backend,
+        index,
+        timing,
+    };
     let mut pause = FIRST_PAUSE;
     loop {
         let Err(reason) = watch.follow(&mut pause).await;
@@ -69,7 +73,9 @@ impl Watch {
 
     async fn within<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let limit = self.timing.timeout;
-        timeout(limit, step).await.unwrap_or_else(|_| Err(self.failed(format!("no answer within {limit:?}"))))
+        timeout(limit, step)
+            .await
+            .unwrap_or_else(|_| Err(self.failed(format!("no answer within {limit:?}"))))
     }
 
     fn failed(&self, reason: impl ToString) -> Error {
@@ -94,8 +100,14 @@ impl Watch {
     }
 
     async fn get(&self, path: &str) -> Result<http::Response<docker::Body>, Error> {
-        let request = Request::builder().method(Method::GET).uri(path).header("host", "docker");
-        let response = self.backend.probe(request.body(docker::empty()).map_err(|e| self.failed(e))?).await?;
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(path)
+            .header("host", "docker");
+        let response = self
+            .backend
+            .probe(request.body(docker::empty()).map_err(|e| self.failed(e))?)
+            .await?;
         match response.status().is_success() {
             true => Ok(response),
             false => Err(self.failed(format!("{} to GET {path}", response.status()))),
@@ -103,8 +115,11 @@ impl Watch {
     }
 
     fn event(&self, line: Result<Option<bytes::Bytes>, docker::BodyError>) -> Result<(), Error> {
-        let line = line.map_err(|e| self.failed(e))?.ok_or_else(|| self.failed("its event stream ended"))?;
-        let event: Event = serde_json::from_slice(&line).map_err(|e| self.failed(format!("its events: {e}")))?;
+        let line = line
+            .map_err(|e| self.failed(e))?
+            .ok_or_else(|| self.failed("its event stream ended"))?;
+        let event: Event =
+            serde_json::from_slice(&line).map_err(|e| self.failed(format!("its events: {e}")))?;
         self.index.follow(&self.backend.name, &event);
         Ok(())
     }

@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     Proxy, Turn, forward, hooks,
     place::{Newcomer, Placed, name_taken},
-    runs::{self, Run, Stage},
+    runs::{self, NewRun, Run, Stage},
     target,
 };
 use crate::{
@@ -27,7 +27,10 @@ struct Creation {
     name: String,
     /// The body as the client sent it, or as hooks changed it.
     body: Bytes,
+    /// What the client will pull if it is missing.
     image: String,
+    /// What the body names in the end.
+    final_image: String,
     /// What tells this create from others in the memory of runs.
     digest: String,
     /// Nobody else takes the name meanwhile.
@@ -43,12 +46,20 @@ struct Destination {
 
 impl Proxy {
     /// Creates a container.
-    pub(super) async fn create(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+    pub(super) async fn create(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
         json_only(&call.headers)?;
         turn.some_backend()?;
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
-        let create: Create = serde_json::from_slice(&body)
-            .map_err(|reason| Error::refused(StatusCode::BAD_REQUEST, format!("the body is not valid: {reason}")))?;
+        let create: Create = serde_json::from_slice(&body).map_err(|reason| {
+            Error::refused(
+                StatusCode::BAD_REQUEST,
+                format!("the body is not valid: {reason}"),
+            )
+        })?;
         let asked = call.query.get("name").unwrap_or_default().into_owned();
         let digest = runs::digest(&asked, &body);
         let (name, reserved) = self.take_name(&asked).await?;
@@ -60,6 +71,7 @@ impl Proxy {
             name,
             body,
             image: create.image.clone().unwrap_or_default(),
+            final_image: create.image.clone().unwrap_or_default(),
             digest,
             _reserved: reserved,
         };
@@ -75,13 +87,21 @@ impl Proxy {
         };
         let reserved = self.names.reserve(&name).await;
         match self.inventory.index.name_owner(&name) {
-            Some(owner) => Err(Error::refused(StatusCode::CONFLICT, name_taken(&name, &owner.id))),
+            Some(owner) => Err(Error::refused(
+                StatusCode::CONFLICT,
+                name_taken(&name, &owner.id),
+            )),
             None => Ok((name, reserved)),
         }
     }
 
     /// The backend of the run that this create repeats, else a new placement.
-    async fn destination(&self, turn: &Turn, creation: &Creation, create: &Create) -> Result<Destination, Error> {
+    async fn destination(
+        &self,
+        turn: &Turn,
+        creation: &Creation,
+        create: &Create,
+    ) -> Result<Destination, Error> {
         let (image, client) = (&creation.image, &creation.call.client);
         if let Some(run) = self.runs.recall(image, &creation.digest, client).await? {
             if turn.is_usable(&run.backend) {
@@ -93,14 +113,15 @@ impl Proxy {
             }
             self.runs.abandon(image, &run).await?;
         }
-        let body = std::str::from_utf8(&creation.body).map_err(|_| Error::Client("the body is not UTF-8".into()))?;
+        let body = text(&creation.body)?;
         let ties = create.ties();
+        let platform = creation.call.query.filled("platform");
         let newcomer = Newcomer {
             subject: route::Subject::Container,
             name: Some(&creation.name),
             image: Some(image),
-            platform: creation.call.query.filled("platform").as_deref(),
-            body: Some(body),
+            platform: platform.as_deref(),
+            body: Some(&body),
             ties: &ties,
             client,
         };
@@ -110,11 +131,14 @@ impl Proxy {
 
     fn follow(&self, backend: Arc<Backend>, run: Run) -> Destination {
         let placed = Placed {
-            under_way: self.places.begin(&backend),
+            _under_way: self.places.begin(&backend),
             backend,
             body: run.body.clone(),
         };
-        Destination { placed, run: Some(run) }
+        Destination {
+            placed,
+            run: Some(run),
+        }
     }
 
     /// Sends the create, and again after a pull of flockerd's own.
@@ -127,12 +151,13 @@ impl Proxy {
         let Destination { placed, run } = destination;
         if let Some(body) = &placed.body {
             creation.body = Bytes::from(body.clone());
-            creation.image = edit::read(body, "Image").unwrap_or(creation.image);
+            creation.final_image = edit::read(body, "Image").unwrap_or(creation.final_image);
         }
         let backend = placed.backend.clone();
         let mut answer = self.attempt(turn, &creation, &backend).await?;
         if lacks_image(&answer) && self.settings.pull == Pull::Proxy {
-            self.pull(turn, &backend, &creation.image, &creation.call.client).await?;
+            self.pull(turn, &backend, &creation.final_image, &creation.call.client)
+                .await?;
             answer = self.attempt(turn, &creation, &backend).await?;
         }
         self.settle(&creation, &placed, run, &answer).await?;
@@ -140,38 +165,53 @@ impl Proxy {
     }
 
     /// One attempt to create: `map` hooks, then the backend.
-    async fn attempt(&self, turn: &Turn, creation: &Creation, backend: &Backend) -> Result<Response<Bytes>, Error> {
+    async fn attempt(
+        &self,
+        turn: &Turn,
+        creation: &Creation,
+        backend: &Backend,
+    ) -> Result<Response<Bytes>, Error> {
         let body = match turn.plugins.has(Hook::Map) {
             false => creation.body.clone(),
             true => match self.ask_map(turn, creation, backend).await? {
                 Some(body) => body,
-                None => return Ok(no_such_image(&creation.image)),
+                None => return Ok(no_such_image(&creation.final_image)),
             },
         };
-        let mut call = forward::copy(&creation.call);
-        forward::set_body(&mut call, body);
+        let mut call = creation.call.copy();
+        call.set_body(body);
         let response = backend.send(forward::request(turn, call)?).await?;
         let (head, body) = target::read(response, backend).await?;
         Ok(Response::from_parts(head, body))
     }
 
     /// Asks the `map` hooks; none when the image is not there yet.
-    async fn ask_map(&self, turn: &Turn, creation: &Creation, backend: &Backend) -> Result<Option<Bytes>, Error> {
-        let path = format!("/images/{}/json", creation.image);
+    async fn ask_map(
+        &self,
+        turn: &Turn,
+        creation: &Creation,
+        backend: &Backend,
+    ) -> Result<Option<Bytes>, Error> {
+        let path = format!("/images/{}/json", creation.final_image);
         let Some(image) = target::inspect(turn, backend, &path).await? else {
             return Ok(None);
         };
-        let container = std::str::from_utf8(&creation.body).map_err(|_| Error::Client("the body is not UTF-8".into()))?;
+        let container = text(&creation.body)?;
         let (shown, client) = (self.shown(backend), hooks::client(&creation.call.client));
         let request = map::Request {
             name: &creation.name,
-            container,
+            container: &container,
             image: &image,
-            backend: shown.borrowed(),
-            client: client.borrowed(),
+            backend: &shown,
+            client,
         };
-        let changed = turn.plugins.map(request, &turn.scene(&self.counts())).await?;
-        Ok(Some(changed.map_or_else(|| creation.body.clone(), Bytes::from)))
+        let changed = turn
+            .plugins
+            .map(request, &turn.scene(self.counts()))
+            .await?;
+        Ok(Some(
+            changed.map_or_else(|| creation.body.clone(), Bytes::from),
+        ))
     }
 
     /// Brings index and memory up to date before the client reads the answer: its next call relies on them.
@@ -183,28 +223,44 @@ impl Proxy {
         answer: &Response<Bytes>,
     ) -> Result<(), Error> {
         let (image, client) = (&creation.image, &creation.call.client);
-        let id: Option<String> = std::str::from_utf8(answer.body()).ok().and_then(|body| edit::read(body, "Id"));
+        let id: Option<String> = std::str::from_utf8(answer.body())
+            .ok()
+            .and_then(|body| edit::read(body, "Id"));
         match (answer.status(), id, run) {
             (StatusCode::CREATED, Some(id), run) => {
-                self.inventory.index.created(&placed.backend.name, &id, Some(&creation.name));
+                self.inventory
+                    .index
+                    .created(&placed.backend.name, &id, Some(&creation.name));
                 match run {
                     Some(run) => self.runs.done(image, &run, client).await,
                     None => Ok(()),
                 }
             }
             (_, _, None) if lacks_image(answer) => {
-                let backend = &placed.backend.name;
-                let body = placed.body.as_deref();
-                self.runs.remember(image, &creation.digest, backend, Stage::Created, body, client).await
+                let new = NewRun {
+                    create: &creation.digest,
+                    backend: &placed.backend.name,
+                    body: placed.body.as_deref(),
+                    stage: Stage::Created,
+                };
+                self.runs.remember(image, new, client).await
             }
             _ => Ok(()),
         }
     }
 }
 
+/// A JSON body as the hooks take it.
+fn text(body: &[u8]) -> Result<String, Error> {
+    String::from_utf8(body.to_vec()).map_err(|_| Error::Client("the body is not UTF-8".into()))
+}
+
 /// The daemon's rule: anything but JSON is refused before it is read.
 fn json_only(headers: &HeaderMap) -> Result<(), Error> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     match kind.split(';').next().unwrap_or_default().trim() {
         "application/json" => Ok(()),
         _ => Err(Error::refused(
@@ -217,14 +273,20 @@ fn json_only(headers: &HeaderMap) -> Result<(), Error> {
 /// True for the 404 after which a client pulls.
 fn lacks_image(answer: &Response<Bytes>) -> bool {
     answer.status() == StatusCode::NOT_FOUND
-        && String::from_utf8_lossy(answer.body()).to_ascii_lowercase().contains("no such image")
+        && String::from_utf8_lossy(answer.body())
+            .to_ascii_lowercase()
+            .contains("no such image")
 }
 
 /// The daemon's words, for when a `map` hook had to wait for the image and the daemon was not asked.
 fn no_such_image(image: &str) -> Response<Bytes> {
     let text = format!("No such image: {}", Reference::parse(image).familiar());
-    let mut answer = Response::new(Bytes::from(serde_json::json!({ "message": text }).to_string()));
+    let mut answer = Response::new(Bytes::from(
+        serde_json::json!({ "message": text }).to_string(),
+    ));
     *answer.status_mut() = StatusCode::NOT_FOUND;
-    answer.headers_mut().insert(header::CONTENT_TYPE, docker::message::JSON);
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, docker::message::JSON);
     answer
 }

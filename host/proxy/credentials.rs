@@ -29,7 +29,11 @@ struct Auth {
 
 /// The value of `X-Registry-Auth` for credentials.
 pub(super) fn encode(registry: &str, credentials: &Credentials) -> String {
-    let server = if registry == "docker.io" { HUB } else { registry };
+    let server = if registry == "docker.io" {
+        HUB
+    } else {
+        registry
+    };
     let auth = match &credentials.identity_token {
         Some(token) => json!({ "identitytoken": token, "serveraddress": server }),
         None => json!({
@@ -50,17 +54,25 @@ pub(super) async fn configured(registry: &str) -> Option<String> {
 
 fn path() -> Option<PathBuf> {
     let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let folder = folder.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
+    let folder =
+        folder.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
     folder.map(|folder| folder.join("config.json"))
 }
 
 fn find(config: &ConfigFile, registry: &str) -> Option<Credentials> {
     let spellings = match registry {
         "docker.io" => vec![HUB.to_owned(), "docker.io".into(), "index.docker.io".into()],
-        other => vec![other.to_owned(), format!("https://{other}"), format!("http://{other}")],
+        other => vec![
+            other.to_owned(),
+            format!("https://{other}"),
+            format!("http://{other}"),
+        ],
     };
     let auth = spellings.iter().find_map(|name| config.auths.get(name))?;
-    let decoded = auth.auth.as_ref().and_then(|auth| String::from_utf8(STANDARD.decode(auth).ok()?).ok());
+    let decoded = auth
+        .auth
+        .as_ref()
+        .and_then(|auth| String::from_utf8(STANDARD.decode(auth).ok()?).ok());
     let (username, password) = decoded.as_deref()?.split_once(':')?;
     Some(Credentials {
         username: username.to_owned(),
@@ -85,8 +97,17 @@ mod tests {
         }))
         .unwrap();
         let ann = find(&config, "10.0.0.1:5000").unwrap();
-        assert_eq!((ann.username.as_str(), ann.password.as_str()), ("ann", "a:b"));
-        assert_eq!(find(&config, "docker.io").unwrap().identity_token.as_deref(), Some("t"));
+        assert_eq!(
+            (ann.username.as_str(), ann.password.as_str()),
+            ("ann", "a:b")
+        );
+        assert_eq!(
+            find(&config, "docker.io")
+                .unwrap()
+                .identity_token
+                .as_deref(),
+            Some("t")
+        );
         assert!(find(&config, "empty").is_none());
         assert!(find(&config, "other").is_none());
     }
@@ -99,7 +120,11 @@ mod tests {
             identity_token: None,
         };
         let header = encode("r:5000", &credentials);
-        let decoded: serde_json::Value = serde_json::from_slice(&URL_SAFE.decode(&header).unwrap()).unwrap();
-        assert_eq!(decoded, json!({ "username": "ann", "password": "ÿ?>", "serveraddress": "r:5000" }));
+        let decoded: serde_json::Value =
+            serde_json::from_slice(&URL_SAFE.decode(&header).unwrap()).unwrap();
+        assert_eq!(
+            decoded,
+            json!({ "username": "ann", "password": "ÿ?>", "serveraddress": "r:5000" })
+        );
     }
 }

@@ -57,7 +57,11 @@ pub(super) async fn ask(
     Ok(answers)
 }
 
-async fn one(backend: &Backend, limit: Duration, request: Request<Body>) -> Result<(StatusCode, Bytes), Error> {
+async fn one(
+    backend: &Backend,
+    limit: Duration,
+    request: Request<Body>,
+) -> Result<(StatusCode, Bytes), Error> {
     if backend.status().health == Health::Down {
         return Err(Error::backend(&backend.name, &backend.status().reason));
     }
@@ -65,10 +69,18 @@ async fn one(backend: &Backend, limit: Duration, request: Request<Body>) -> Resu
         let response = backend.send(request).await?;
         let status = response.status();
         let body = docker::collect(response.into_body(), ANSWER_MAX).await;
-        body.map(|body| (status, body)).map_err(|reason| Error::backend(&backend.name, reason))
+        body.map(|body| (status, body))
+            .map_err(|reason| Error::backend(&backend.name, reason))
     };
-    let late = |_| Err(Error::backend(&backend.name, format!("no answer within {limit:?}")));
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
+    let late = |_| {
+        Err(Error::backend(
+            &backend.name,
+            format!("no answer within {limit:?}"),
+        ))
+    };
+    tokio::time::timeout(limit, answer)
+        .await
+        .unwrap_or_else(late)
 }
 
 impl Answers {

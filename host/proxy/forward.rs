@@ -31,40 +31,34 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 /// The request for a call, its body streamed.
 ///
 /// The version is always explicit: without a prefix, daemons of different age would answer in different shapes.
-pub(super) fn request(turn: &Turn, call: Call) -> Result<Request<Body>, Error> {
+pub(super) fn request(turn: &Turn, mut call: Call) -> Result<Request<Body>, Error> {
     let version = call.version.unwrap_or_else(|| turn.flock.versions().max);
     let uri = uri(&format!("/v{version}{}", call.path), &call.query.0)?;
+    let body = call.take_body();
     let mut headers = call.headers;
     strip(&mut headers);
     headers.insert(header::HOST, HeaderValue::from_static("docker"));
-    let mut request = Request::new(call.body);
+    let mut request = Request::new(body);
     *request.method_mut() = call.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     Ok(request)
 }
 
-/// A copy of a call without its body, for calls that go to several backends.
-pub(super) fn copy(call: &Call) -> Call {
-    Call {
-        method: call.method.clone(),
-        path: call.path.clone(),
-        query: call.query.clone(),
-        version: call.version,
-        endpoint: call.endpoint,
-        headers: call.headers.clone(),
-        client: call.client.clone(),
-        body: docker::empty(),
-    }
-}
-
 /// A request of flockerd's own, in the flock's version.
-pub(super) fn own(turn: &Turn, method: Method, path: &str, query: &str) -> Result<Request<Body>, Error> {
+pub(super) fn own(
+    turn: &Turn,
+    method: Method,
+    path: &str,
+    query: &str,
+) -> Result<Request<Body>, Error> {
     let version = turn.flock.versions().max;
     let mut request = Request::new(docker::empty());
     *request.method_mut() = method;
     *request.uri_mut() = uri(&format!("/v{version}{path}"), query)?;
-    request.headers_mut().insert(header::HOST, HeaderValue::from_static("docker"));
+    request
+        .headers_mut()
+        .insert(header::HOST, HeaderValue::from_static("docker"));
     Ok(request)
 }
 
@@ -73,12 +67,6 @@ fn uri(path: &str, query: &str) -> Result<Uri, Error> {
         "" => path.to_owned(),
         query => format!("{path}?{query}"),
     };
-    text.parse().map_err(|reason| Error::Client(format!("the path cannot be forwarded: {reason}")))
-}
-
-/// Puts a body that was read or changed into a call.
-pub(super) fn set_body(call: &mut Call, body: impl Into<bytes::Bytes>) {
-    call.headers.remove(header::CONTENT_LENGTH);
-    call.headers.remove(header::TRANSFER_ENCODING);
-    call.body = docker::full(body);
+    text.parse()
+        .map_err(|reason| Error::Client(format!("the path cannot be forwarded: {reason}")))
 }

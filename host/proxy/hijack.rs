@@ -29,18 +29,29 @@ impl Proxy {
     /// The backend is always asked to upgrade. A client that did not ask gets the old form, 200 and raw bytes; either
     /// way nothing of what the client sends after its request goes on before the backend's head has come, because a
     /// daemon throws away what it has read before it leaves HTTP.
-    pub(super) async fn hijack(&self, turn: &Turn, mut call: Call, object: Object) -> Result<Reply, Error> {
+    pub(super) async fn hijack(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+        object: Object,
+    ) -> Result<Reply, Error> {
         let backend = self.locate(turn, &mut call, object).await?;
         let asked = call.headers.get(header::UPGRADE).cloned();
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
-        forward::set_body(&mut call, body);
+        call.set_body(body);
         let mut request = forward::request(turn, call)?;
         let protocol = asked.clone().unwrap_or(HeaderValue::from_static("tcp"));
-        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        request
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         request.headers_mut().insert(header::UPGRADE, protocol);
         match backend.hijack(request).await? {
             Hijacked::Stayed(response) => Ok(Reply::Http(response)),
-            Hijacked::Left { head, socket, early } => Ok(Reply::Hijack(Hijack {
+            Hijacked::Left {
+                head,
+                socket,
+                early,
+            } => Ok(Reply::Hijack(Hijack {
                 head: wire(turn, head, asked.is_some()),
                 socket,
                 early,
@@ -62,7 +73,10 @@ fn wire(turn: &Turn, head: Parts, upgrade: bool) -> Bytes {
         false => {
             headers.remove(header::CONNECTION);
             headers.remove(header::UPGRADE);
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.docker.raw-stream"));
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/vnd.docker.raw-stream"),
+            );
             "200 OK".to_owned()
         }
     };
@@ -71,8 +85,17 @@ fn wire(turn: &Turn, head: Parts, upgrade: bool) -> Bytes {
 
 /// The status line's end in the backend's words: `101 UPGRADED`.
 fn reason(extensions: &http::Extensions, status: StatusCode) -> String {
-    let phrase = extensions.get::<hyper::ext::ReasonPhrase>().map(|phrase| String::from_utf8_lossy(phrase.as_bytes()));
-    format!("{} {}", status.as_str(), phrase.as_deref().or(status.canonical_reason()).unwrap_or_default())
+    let phrase = extensions
+        .get::<hyper::ext::ReasonPhrase>()
+        .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()));
+    format!(
+        "{} {}",
+        status.as_str(),
+        phrase
+            .as_deref()
+            .or(status.canonical_reason())
+            .unwrap_or_default()
+    )
 }
 
 fn write(status: &str, headers: &HeaderMap) -> Bytes {
@@ -93,7 +116,10 @@ fn write(status: &str, headers: &HeaderMap) -> Bytes {
 fn canonical(name: &str) -> String {
     let words = name.split('-').map(|word| {
         let mut letters = word.chars();
-        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+        letters
+            .next()
+            .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+            .unwrap_or_default()
     });
     words.collect::<Vec<_>>().join("-")
 }
@@ -106,6 +132,9 @@ mod tests {
     fn heads_are_written_as_daemons_write_them() {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("a/b"));
-        assert_eq!(write("101 UPGRADED", &headers), "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\n\r\n");
+        assert_eq!(
+            write("101 UPGRADED", &headers),
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\n\r\n"
+        );
     }
 }

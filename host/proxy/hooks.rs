@@ -3,15 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use http::{HeaderName, HeaderValue, Response, header};
+use http::{Response, header};
 
-use super::{Turn, forward};
+use super::Turn;
 use crate::{
-    backend::{Backend, Health},
     docker::{self, Body, call::Call, client::Client},
     error::Error,
-    inventory::index::Counts,
-    plugin::{Hook, JsonBody, Scene, Verdict, request, types},
+    plugin::{JsonBody, Scene, Verdict, request, types},
 };
 
 /// What the `request` hooks made of a call.
@@ -21,17 +19,20 @@ pub(super) enum Asked {
 }
 
 /// Asks the `request` hooks about a call.
-pub(super) async fn request(turn: &Turn, mut call: Call, body_limit: usize) -> Result<Asked, Error> {
-    if !turn.plugins.has(Hook::Request) {
-        return Ok(Asked::Proceed(call));
-    }
+pub(super) async fn request(
+    turn: &Turn,
+    mut call: Call,
+    scene: Scene,
+    body_limit: usize,
+) -> Result<Asked, Error> {
     let body = Arc::new(LazyBody::new(&mut call, body_limit));
     let scene = Scene {
-        backends: turn.everything(),
         body: Some(body.clone()),
+        ..scene
     };
     let version = call.version.map(|version| version.to_string());
-    let client = client(&call.client);
+    let who = call.client.clone();
+    let client = client(&who);
     let asked = request::Call {
         method: call.method.as_str(),
         path: &call.path,
@@ -39,7 +40,7 @@ pub(super) async fn request(turn: &Turn, mut call: Call, body_limit: usize) -> R
         version: version.as_deref(),
         endpoint: call.endpoint.map(|endpoint| endpoint.path),
         headers: &[],
-        client: client.borrowed(),
+        client,
     };
     let verdict = turn.plugins.request(asked, &call.headers, &scene).await?;
     match verdict {
@@ -47,36 +48,15 @@ pub(super) async fn request(turn: &Turn, mut call: Call, body_limit: usize) -> R
             body.give_back(&mut call);
             Ok(Asked::Proceed(call))
         }
-        Verdict::Respond(response) => Ok(Asked::Answered(answer(response))),
+        Verdict::Respond(response) => Ok(Asked::Answered(response.map(docker::full))),
     }
-}
-
-/// A plugin's own answer.
-fn answer(answer: request::Response) -> Response<Body> {
-    let mut response = Response::new(docker::full(answer.body));
-    if let Ok(status) = http::StatusCode::from_u16(answer.status) {
-        *response.status_mut() = status;
-    }
-    for (name, value) in answer.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().append(name, value);
-        }
-    }
-    response.headers_mut().remove(header::CONTENT_LENGTH);
-    response
 }
 
 /// The client as plugins see it.
-pub(super) struct ClientView {
-    address: Arc<str>,
-    identity: Option<Arc<str>>,
-}
-
-/// The client as plugins see it.
-pub(super) fn client(client: &Client) -> ClientView {
-    ClientView {
-        address: client.address.clone(),
-        identity: client.identity.clone(),
+pub(super) fn client(client: &Client) -> types::Client<'_> {
+    types::Client {
+        address: &client.address,
+        identity: client.identity.as_deref(),
     }
 }
 
@@ -91,25 +71,39 @@ struct LazyBody {
 
 impl LazyBody {
     fn new(call: &mut Call, limit: usize) -> Self {
-        let content_type = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = call
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
         Self {
             limit,
-            is_json: content_type.is_some_and(|kind| kind.trim_start().starts_with("application/json")),
+            is_json: content_type
+                .is_some_and(|kind| kind.trim_start().starts_with("application/json")),
             body: tokio::sync::Mutex::new(Some(call.take_body())),
             read: Mutex::default(),
         }
     }
 
     fn seen(&self) -> Option<Result<String, String>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Puts the body back, read or not.
     fn give_back(&self, call: &mut Call) {
-        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (read, self.body.try_lock().ok().and_then(|mut body| body.take())) {
-            (Some(Ok(text)), _) => forward::set_body(call, text),
-            (_, Some(body)) => call.body = body,
+        let read = self
+            .read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match (
+            read,
+            self.body.try_lock().ok().and_then(|mut body| body.take()),
+        ) {
+            (Some(Ok(text)), _) => call.set_body(text),
+            (_, Some(body)) => call.put_body(body),
             (_, None) => {}
         }
     }
@@ -128,8 +122,12 @@ impl JsonBody for LazyBody {
         let Some(body) = body.take() else {
             return Err("the body was cut off".into());
         };
-        let read = docker::collect(body, self.limit).await.map_err(|error| error.to_string());
-        let text = read.and_then(|bytes| String::from_utf8(bytes.into()).map_err(|_| "the body is not UTF-8".into()));
+        let read = docker::collect(body, self.limit)
+            .await
+            .map_err(|error| error.to_string());
+        let text = read.and_then(|bytes| {
+            String::from_utf8(bytes.into()).map_err(|_| "the body is not UTF-8".into())
+        });
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
         text.map(|text| (!text.is_empty()).then_some(text))
     }

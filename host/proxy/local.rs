@@ -19,17 +19,33 @@ use crate::{
 pub(super) fn identity(turn: &Turn) -> [(HeaderName, HeaderValue); 4] {
     let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
     [
-        (HeaderName::from_static("api-version"), text(turn.flock.versions().max.to_string())),
-        (HeaderName::from_static("docker-experimental"), HeaderValue::from_static("false")),
-        (HeaderName::from_static("ostype"), HeaderValue::from_static("linux")),
-        (header::SERVER, text(format!("Docker/{} (linux)", turn.flock.engine_version()))),
+        (
+            HeaderName::from_static("api-version"),
+            text(turn.flock.versions().max.to_string()),
+        ),
+        (
+            HeaderName::from_static("docker-experimental"),
+            HeaderValue::from_static("false"),
+        ),
+        (
+            HeaderName::from_static("ostype"),
+            HeaderValue::from_static("linux"),
+        ),
+        (
+            header::SERVER,
+            text(format!("Docker/{} (linux)", turn.flock.engine_version())),
+        ),
     ]
 }
 
 /// `OK` while a backend works; the CLI reads the headers even of a 500.
 pub(super) fn ping(turn: &Turn, call: &Call) -> Result<Response<Body>, Error> {
     let works = turn.flock.usable().next().is_some();
-    let text = if works { "OK" } else { "flockerd: no backend is available" };
+    let text = if works {
+        "OK"
+    } else {
+        "flockerd: no backend is available"
+    };
     let body = match call.method {
         Method::HEAD => docker::empty(),
         _ => docker::full(text),
@@ -39,8 +55,14 @@ pub(super) fn ping(turn: &Turn, call: &Call) -> Result<Response<Body>, Error> {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     }
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-store, must-revalidate"),
+    );
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert("builder-version", HeaderValue::from_static("1"));
     headers.insert("swarm", HeaderValue::from_static("inactive"));
@@ -58,7 +80,11 @@ pub(super) fn version(turn: &Turn) -> Result<Response<Body>, Error> {
     let mut components = vec![json!({ "Name": "Engine", "Version": engine, "Details": details })];
     components.extend(turn.flock.backends().iter().map(|backend| {
         let status = backend.status();
-        let version = status.engine.as_ref().map(|engine| engine.version.clone()).unwrap_or_default();
+        let version = status
+            .engine
+            .as_ref()
+            .map(|engine| engine.version.clone())
+            .unwrap_or_default();
         let health = status.health.name();
         json!({ "Name": &*backend.name, "Version": version,
                 "Details": { "Address": backend.address.to_string(), "Health": health } })
@@ -98,7 +124,10 @@ pub(super) fn no_swarm(action: Action) -> Error {
             StatusCode::NOT_IMPLEMENTED,
             "swarm mode is not available through flockerd: it would bind a single backend",
         ),
-        Action::NotPartOfSwarm => (StatusCode::SERVICE_UNAVAILABLE, "This node is not part of a swarm"),
+        Action::NotPartOfSwarm => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This node is not part of a swarm",
+        ),
         _ => (
             StatusCode::SERVICE_UNAVAILABLE,
             "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
@@ -116,6 +145,10 @@ impl Turn {
 
     /// How many backends are up.
     pub(super) fn up(&self) -> usize {
-        self.flock.backends().iter().filter(|backend| backend.status().health == Health::Up).count()
+        self.flock
+            .backends()
+            .iter()
+            .filter(|backend| backend.status().health == Health::Up)
+            .count()
     }
 }

@@ -20,7 +20,12 @@ impl Proxy {
     ///
     /// # Errors
     /// The daemon's own words for a missing or an ambiguous object.
-    pub(super) async fn locate(&self, turn: &Turn, call: &mut Call, object: Object) -> Result<Arc<Backend>, Error> {
+    pub(super) async fn locate(
+        &self,
+        turn: &Turn,
+        call: &mut Call,
+        object: Object,
+    ) -> Result<Arc<Backend>, Error> {
         let reference = call.reference().into_owned();
         match object {
             Object::Container => {
@@ -54,12 +59,22 @@ impl Proxy {
 
     /// Asks the backends for a container that the index does not know: it may have been created a moment ago by
     /// somebody else.
-    async fn ask_for_container(&self, turn: &Turn, name: &str, backend: Option<&str>) -> Result<Located, Error> {
-        let missing = || Error::refused(StatusCode::NOT_FOUND, format!("No such container: {name}"));
+    async fn ask_for_container(
+        &self,
+        turn: &Turn,
+        name: &str,
+        backend: Option<&str>,
+    ) -> Result<Located, Error> {
+        let missing =
+            || Error::refused(StatusCode::NOT_FOUND, format!("No such container: {name}"));
         let path = format!("/containers/{}/json", encode(name));
-        let asked = turn.flock.usable().filter(|candidate| backend.is_none_or(|name| *candidate.name == *name));
+        let asked = turn
+            .flock
+            .usable()
+            .filter(|candidate| backend.is_none_or(|name| *candidate.name == *name));
         let limit = ASK.min(self.settings.backend_timeout);
-        let answers = fanout::ask(asked, limit, |_| forward::own(turn, Method::GET, &path, "")).await?;
+        let answers =
+            fanout::ask(asked, limit, |_| forward::own(turn, Method::GET, &path, "")).await?;
         let mut located = Vec::new();
         for (backend, body) in &answers.ok {
             located.extend(self.learn(backend, &String::from_utf8_lossy(body)));
@@ -76,7 +91,11 @@ impl Proxy {
         let id: String = edit::read(inspect, "Id")?;
         let name: Option<String> = edit::read(inspect, "Name");
         let running = edit::member(inspect, "State").and_then(|state| edit::read(state, "Running"));
-        let stage = if running == Some(true) { Stage::Running } else { Stage::Stopped };
+        let stage = if running == Some(true) {
+            Stage::Running
+        } else {
+            Stage::Stopped
+        };
         let name = name.as_deref().map(|name| name.trim_start_matches('/'));
         self.inventory.index.found(&backend.name, &id, name, stage);
         Some(Located {
@@ -91,8 +110,16 @@ impl Proxy {
         }
         let path = format!("/exec/{}/json", encode(id));
         let limit = ASK.min(self.settings.backend_timeout);
-        let answers = fanout::ask(turn.flock.usable(), limit, |_| forward::own(turn, Method::GET, &path, "")).await?;
-        let missing = || Error::refused(StatusCode::NOT_FOUND, format!("No such exec instance: {id}"));
+        let answers = fanout::ask(turn.flock.usable(), limit, |_| {
+            forward::own(turn, Method::GET, &path, "")
+        })
+        .await?;
+        let missing = || {
+            Error::refused(
+                StatusCode::NOT_FOUND,
+                format!("No such exec instance: {id}"),
+            )
+        };
         answers.holders().next().cloned().ok_or_else(missing)
     }
 
@@ -104,10 +131,17 @@ impl Proxy {
     }
 
     /// The backends that have an image, by name.
-    pub(super) async fn image_holders(&self, turn: &Turn, reference: &str) -> Result<Vec<Arc<Backend>>, Error> {
+    pub(super) async fn image_holders(
+        &self,
+        turn: &Turn,
+        reference: &str,
+    ) -> Result<Vec<Arc<Backend>>, Error> {
         let path = format!("/images/{}/json", encode(reference));
         let limit = self.settings.backend_timeout;
-        let answers = fanout::ask(turn.flock.usable(), limit, |_| forward::own(turn, Method::GET, &path, "")).await?;
+        let answers = fanout::ask(turn.flock.usable(), limit, |_| {
+            forward::own(turn, Method::GET, &path, "")
+        })
+        .await?;
         Ok(answers.holders().cloned().collect())
     }
 }
@@ -115,7 +149,10 @@ impl Proxy {
 impl Turn {
     /// A backend of the flock by its name.
     pub(super) fn backend(&self, name: &str) -> Result<Arc<Backend>, Error> {
-        self.flock.get(name).cloned().ok_or_else(|| Error::backend(name, "it left the flock"))
+        self.flock
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::backend(name, "it left the flock"))
     }
 }
 
@@ -130,22 +167,42 @@ fn split_backend<'a>(turn: &Turn, reference: &'a str) -> (&'a str, Option<&'a st
 /// Escapes a reference for a path; image names keep their slashes.
 fn encode(reference: &str) -> String {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-    const SEGMENT: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?');
+    const SEGMENT: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'%')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?');
     utf8_percent_encode(reference, SEGMENT).to_string()
 }
 
 /// No daemon can have two containers of one name, a flock can: say where they are.
 fn same_name(name: &str, all: &[Located]) -> Error {
-    let places: Vec<String> = all.iter().map(|located| format!("{name}@{}", located.backend)).collect();
+    let places: Vec<String> = all
+        .iter()
+        .map(|located| format!("{name}@{}", located.backend))
+        .collect();
     Error::refused(
         StatusCode::CONFLICT,
-        format!("several containers are named {name}: use {} or an id", places.join(", ")),
+        format!(
+            "several containers are named {name}: use {} or an id",
+            places.join(", ")
+        ),
     )
 }
 
 /// The daemon's answer, whose status and spelling changed with engine 24 (API 1.43).
 fn same_prefix(turn: &Turn, prefix: &str) -> Error {
     let old = turn.flock.versions().max < crate::docker::version::ApiVersion::new(1, 43);
-    let (status, first) = if old { (StatusCode::INTERNAL_SERVER_ERROR, "M") } else { (StatusCode::BAD_REQUEST, "m") };
-    Error::refused(status, format!("{first}ultiple IDs found with provided prefix: {prefix}"))
+    let (status, first) = if old {
+        (StatusCode::INTERNAL_SERVER_ERROR, "M")
+    } else {
+        (StatusCode::BAD_REQUEST, "m")
+    };
+    Error::refused(
+        status,
+        format!("{first}ultiple IDs found with provided prefix: {prefix}"),
+    )
 }

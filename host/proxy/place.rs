@@ -30,7 +30,7 @@ pub(super) struct Newcomer<'a> {
     pub(super) name: Option<&'a str>,
     pub(super) image: Option<&'a str>,
     pub(super) platform: Option<&'a str>,
-    pub(super) body: Option<&'a str>,
+    pub(super) body: Option<&'a String>,
     pub(super) ties: &'a [Tie],
     pub(super) client: &'a Client,
 }
@@ -41,7 +41,7 @@ pub(super) struct Placed {
     /// The body that a hook changed.
     pub(super) body: Option<String>,
     /// Counts on the backend until it is dropped.
-    pub(super) under_way: UnderWay,
+    pub(super) _under_way: UnderWay,
 }
 
 /// What is under way to each backend.
@@ -96,7 +96,7 @@ impl Proxy {
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
         Ok(Placed {
-            under_way: self.places.begin(&backend),
+            _under_way: self.places.begin(&backend),
             body: decision.body,
             backend,
         })
@@ -116,7 +116,7 @@ impl Proxy {
             image: newcomer.image,
             platform: newcomer.platform,
             body: newcomer.body,
-            client: client.borrowed(),
+            client,
         };
         let scene = scene(eligible.to_vec(), counts.clone());
         let resolve = |answer: &str| resolve(turn, eligible, answer);
@@ -134,7 +134,11 @@ impl Proxy {
             bound = Some(match bound {
                 None => (tie.describe(), owners),
                 Some((first, known)) => {
-                    let both: Vec<_> = known.iter().filter(|name| owners.contains(name)).cloned().collect();
+                    let both: Vec<_> = known
+                        .iter()
+                        .filter(|name| owners.contains(name))
+                        .cloned()
+                        .collect();
                     if both.is_empty() {
                         return Err(apart(&first, &known, &tie.describe(), &owners));
                     }
@@ -145,7 +149,9 @@ impl Proxy {
         match bound {
             None => {
                 let usable: Vec<_> = turn.flock.usable().cloned().collect();
-                (!usable.is_empty()).then_some(usable).ok_or(Error::NoBackend)
+                (!usable.is_empty())
+                    .then_some(usable)
+                    .ok_or(Error::NoBackend)
             }
             Some((tie, names)) => reachable(turn, &tie, &names),
         }
@@ -167,7 +173,11 @@ impl Proxy {
     /// How loaded each backend is, with what is under way to it.
     pub(super) fn counts(&self) -> HashMap<BackendName, Counts> {
         let mut counts = self.inventory.index.counts();
-        let under_way = self.places.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = self
+            .places
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for (backend, count) in under_way.iter() {
             counts.entry(backend.clone()).or_default().fresh += count;
         }
@@ -183,16 +193,24 @@ impl Proxy {
 /// Turns a plugin's answer into a backend's name, or says why it cannot be one.
 fn resolve(turn: &Turn, eligible: &[Arc<Backend>], answer: &str) -> Result<String, String> {
     let Some(backend) = turn.flock.find(answer) else {
-        return Err(format!("it answered \"{answer}\", which is no backend of the flock"));
+        return Err(format!(
+            "it answered \"{answer}\", which is no backend of the flock"
+        ));
     };
     if backend.status().health == Health::Down {
         return Err(format!("it answered \"{answer}\", which is down"));
     }
-    match eligible.iter().any(|candidate| candidate.name == backend.name) {
+    match eligible
+        .iter()
+        .any(|candidate| candidate.name == backend.name)
+    {
         true => Ok(backend.name.to_string()),
         false => {
             let names: Vec<&str> = eligible.iter().map(|backend| &*backend.name).collect();
-            Err(format!("it answered \"{answer}\", but only {} can take it", names.join(", ")))
+            Err(format!(
+                "it answered \"{answer}\", but only {} can take it",
+                names.join(", ")
+            ))
         }
     }
 }
@@ -203,15 +221,27 @@ fn choose(
     eligible: &[Arc<Backend>],
     counts: &HashMap<BackendName, Counts>,
 ) -> Option<Arc<Backend>> {
-    let load = |backend: &Backend| counts.get(&backend.name).map_or(0, |counts| counts.running + counts.fresh);
+    let load = |backend: &Backend| {
+        counts
+            .get(&backend.name)
+            .map_or(0, |counts| counts.running + counts.fresh)
+    };
     match strategy {
-        Strategy::Spread => eligible.iter().min_by_key(|backend| (load(backend), backend.name.clone())).cloned(),
+        Strategy::Spread => eligible
+            .iter()
+            .min_by_key(|backend| (load(backend), backend.name.clone()))
+            .cloned(),
     }
 }
 
 /// The usable ones among the backends that something is bound to.
 fn reachable(turn: &Turn, tie: &str, names: &[BackendName]) -> Result<Vec<Arc<Backend>>, Error> {
-    let usable: Vec<_> = turn.flock.usable().filter(|backend| names.contains(&backend.name)).cloned().collect();
+    let usable: Vec<_> = turn
+        .flock
+        .usable()
+        .filter(|backend| names.contains(&backend.name))
+        .cloned()
+        .collect();
     match usable.is_empty() {
         false => Ok(usable),
         true => {
@@ -238,7 +268,12 @@ pub(super) fn name_taken(name: &str, id: &str) -> String {
 /// What the imports show: these backends, made only when a plugin looks.
 fn scene(backends: Vec<Arc<Backend>>, counts: HashMap<BackendName, Counts>) -> Scene {
     Scene {
-        backends: Arc::new(move || backends.iter().map(|backend| show(backend, &counts)).collect()),
+        backends: Arc::new(move || {
+            backends
+                .iter()
+                .map(|backend| show(backend, &counts))
+                .collect()
+        }),
         body: None,
     }
 }
@@ -266,7 +301,7 @@ fn show(backend: &Backend, counts: &HashMap<BackendName, Counts>) -> types::Back
 
 impl Turn {
     /// The scene of hooks that see all backends.
-    pub(super) fn scene(&self, counts: &HashMap<BackendName, Counts>) -> Scene {
-        scene(self.flock.backends().to_vec(), counts.clone())
+    pub(super) fn scene(&self, counts: HashMap<BackendName, Counts>) -> Scene {
+        scene(self.flock.backends().to_vec(), counts)
     }
 }

@@ -14,16 +14,12 @@ use tokio::sync::watch;
 use super::{
     Proxy, Turn, credentials, forward, hooks,
     place::Newcomer,
-    runs::{Run, Stage},
+    runs::{NewRun, Run, Stage},
 };
 use crate::{
     backend::Backend,
     docker::{
-        self, Body, BodyError,
-        call::Call,
-        client::Client,
-        lines::Lines,
-        query::Query,
+        self, Body, BodyError, call::Call, client::Client, lines::Lines, query::Query,
         reference::Reference,
     },
     error::Error,
@@ -75,7 +71,9 @@ impl Drop for Underway {
     fn drop(&mut self) {
         let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = pulls.get_mut(&self.key) {
-            waiting.retain(|pull| pull.has_changed().is_ok() && !pull.same_channel(&self._ended.subscribe()));
+            waiting.retain(|pull| {
+                pull.has_changed().is_ok() && !pull.same_channel(&self._ended.subscribe())
+            });
             if waiting.is_empty() {
                 pulls.remove(&self.key);
             }
@@ -89,14 +87,22 @@ fn key(backend: &Backend, image: &str) -> Key {
 
 impl Proxy {
     /// `POST /images/create`: a pull goes where a create waits for it, else where placement says.
-    pub(super) async fn image_create(self: &Arc<Self>, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
+    pub(super) async fn image_create(
+        self: &Arc<Self>,
+        turn: &Turn,
+        call: Call,
+    ) -> Result<Response<Body>, Error> {
         let Some(image) = wanted(&call.query) else {
             return Err(Error::NotServed {
                 endpoint: "POST /images/create with fromSrc".into(),
             });
         };
         turn.some_backend()?;
-        let claimed = self.runs.claim(&image, &call.client).await?.filter(|run| turn.is_usable(&run.backend));
+        let claimed = self
+            .runs
+            .claim(&image, &call.client)
+            .await?
+            .filter(|run| turn.is_usable(&run.backend));
         let backend = match &claimed {
             Some(run) => turn.backend(&run.backend)?,
             None => self.place_pull(turn, &call, &image).await?,
@@ -118,12 +124,18 @@ impl Proxy {
         Ok(response.map(|body| pull.watch(body)))
     }
 
-    async fn place_pull(&self, turn: &Turn, call: &Call, image: &str) -> Result<Arc<Backend>, Error> {
+    async fn place_pull(
+        &self,
+        turn: &Turn,
+        call: &Call,
+        image: &str,
+    ) -> Result<Arc<Backend>, Error> {
+        let platform = call.query.filled("platform");
         let newcomer = Newcomer {
             subject: route::Subject::Pull,
             name: None,
             image: Some(image),
-            platform: call.query.filled("platform").as_deref(),
+            platform: platform.as_deref(),
             body: None,
             ties: &[],
             client: &call.client,
@@ -142,10 +154,14 @@ impl Proxy {
         let reference = Reference::parse(image);
         let auth = self.credentials(turn, &reference, image, client).await?;
         let query = Query::default().with("fromImage", reference.name);
-        let query = query.with("tag", reference.digest.or(reference.tag).unwrap_or("latest"));
+        let query = query.with(
+            "tag",
+            reference.digest.or(reference.tag).unwrap_or("latest"),
+        );
         let mut request = forward::own(turn, Method::POST, "/images/create", &query.0)?;
         if let Some(auth) = auth {
-            let mut value = HeaderValue::try_from(auth).map_err(|reason| Error::Client(reason.to_string()))?;
+            let mut value =
+                HeaderValue::try_from(auth).map_err(|reason| Error::Client(reason.to_string()))?;
             value.set_sensitive(true);
             request.headers_mut().insert("x-registry-auth", value);
         }
@@ -168,9 +184,12 @@ impl Proxy {
             let request = registry_auth::Request {
                 registry,
                 image,
-                client: client.borrowed(),
+                client,
             };
-            let answer = turn.plugins.registry_auth(request, &turn.scene(&self.counts())).await?;
+            let answer = turn
+                .plugins
+                .registry_auth(request, &turn.scene(self.counts()))
+                .await?;
             if let Some(found) = answer {
                 return Ok(Some(credentials::encode(registry, &found)));
             }
@@ -191,7 +210,8 @@ async fn finished(status: StatusCode, mut lines: Lines, backend: &Backend) -> Re
     let broken = |reason: BodyError| Error::backend(&backend.name, reason);
     while let Some(line) = lines.next().await.map_err(broken)? {
         if !status.is_success() {
-            let text: Option<String> = docker::edit::read(&String::from_utf8_lossy(&line), "message");
+            let text: Option<String> =
+                docker::edit::read(&String::from_utf8_lossy(&line), "message");
             return Err(Error::refused(status, text.unwrap_or_default()));
         }
         let progress: Option<Progress> = serde_json::from_slice(&line).ok();
@@ -225,7 +245,11 @@ impl PullEnd {
                     Some((Ok::<_, BodyError>(frame), Some((body, pull, good))))
                 }
                 Some(Err(reason)) => Some((Err(reason), None)),
-                None if good => pull.remember().await.err().map(|reason| (Err(reason.into()), None)),
+                None if good => pull
+                    .remember()
+                    .await
+                    .err()
+                    .map(|reason| (Err(reason.into()), None)),
                 None => None,
             }
         });
@@ -235,7 +259,8 @@ impl PullEnd {
     async fn remember(self) -> Result<(), Error> {
         let runs = &self.proxy.runs;
         if !self.claimed {
-            runs.remember(&self.image, "", &self.backend, Stage::Ready, &self.client).await?;
+            runs.remember(&self.image, NewRun::pulled(&self.backend), &self.client)
+                .await?;
         }
         runs.ready(&self.image, &self.backend).await
     }
@@ -258,7 +283,21 @@ fn wanted(query: &Query) -> Option<String> {
 
 impl Turn {
     pub(super) fn is_usable(&self, backend: &str) -> bool {
-        self.flock.usable().any(|candidate| *candidate.name == *backend)
+        self.flock
+            .usable()
+            .any(|candidate| *candidate.name == *backend)
+    }
+}
+
+impl<'a> NewRun<'a> {
+    /// A pull that no create waited for.
+    fn pulled(backend: &'a str) -> Self {
+        Self {
+            create: "",
+            backend,
+            body: None,
+            stage: Stage::Ready,
+        }
     }
 }
 

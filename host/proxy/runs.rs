@@ -45,6 +45,9 @@ pub(super) struct Run {
     /// Tells creates apart: a digest of name and body; empty for a pull that no create waited for.
     pub(super) create: String,
     pub(super) backend: String,
+    /// What `route` hooks made of the create's body, if they changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<String>,
     /// The client connection that made it.
     connection: String,
     /// The client's address without the port.
@@ -52,6 +55,14 @@ pub(super) struct Run {
     pub(super) stage: Stage,
     /// Milliseconds since the epoch.
     expires: u64,
+}
+
+/// A run to remember.
+pub(super) struct NewRun<'a> {
+    pub(super) create: &'a str,
+    pub(super) backend: &'a str,
+    pub(super) body: Option<&'a str>,
+    pub(super) stage: Stage,
 }
 
 /// The remembered runs.
@@ -79,38 +90,49 @@ impl Runs {
         self.open().remove(&client.connection);
     }
 
-    /// Remembers where a create was routed, or a pull that no create waited for, when this returns for good.
+    /// Remembers where a create was routed, or a pull that no create waited for.
     pub(super) async fn remember(
         &self,
         image: &str,
-        create: &str,
-        backend: &str,
-        stage: Stage,
+        new: NewRun<'_>,
         client: &Client,
     ) -> Result<(), Error> {
         let run = Run {
-            create: create.to_owned(),
-            backend: backend.to_owned(),
+            create: new.create.to_owned(),
+            backend: new.backend.to_owned(),
+            body: new.body.map(str::to_owned),
             connection: client.connection.to_string(),
             address: host(client).to_owned(),
-            stage,
+            stage: new.stage,
             expires: now() + millis(self.expiry),
         };
         self.change(image, |runs| {
-            runs.retain(|known| !(known.create == run.create && known.connection == run.connection));
+            runs.retain(|known| !known.is(&run));
             runs.push(run.clone());
         })
         .await
-        .map(drop)
     }
 
     /// Finds the run that a create repeats: one of the same connection, or, once its image is there, one whose
     /// connection is gone. A create that looks the same on another connection is somebody else's.
-    pub(super) async fn recall(&self, image: &str, create: &str, client: &Client) -> Result<Option<Run>, Error> {
+    pub(super) async fn recall(
+        &self,
+        image: &str,
+        create: &str,
+        client: &Client,
+    ) -> Result<Option<Run>, Error> {
         let runs = self.load(image).await?.1;
-        let own = |run: &&Run| run.connection == *client.connection && (run.create == create || run.create.is_empty());
-        let orphan = |run: &&Run| run.create == create && run.stage == Stage::Ready && !self.is_open(&run.connection);
-        Ok(runs.iter().find(own).or_else(|| runs.iter().find(orphan)).cloned())
+        let own = |run: &&Run| {
+            run.connection == *client.connection && (run.create == create || run.create.is_empty())
+        };
+        let orphan = |run: &&Run| {
+            run.create == create && run.stage == Stage::Ready && !self.is_open(&run.connection)
+        };
+        Ok(runs
+            .iter()
+            .find(own)
+            .or_else(|| runs.iter().find(orphan))
+            .cloned())
     }
 
     /// Finds the backend that a pull is for: where this connection's create went, else the oldest create of the same
@@ -118,14 +140,22 @@ impl Runs {
     pub(super) async fn claim(&self, image: &str, client: &Client) -> Result<Option<Run>, Error> {
         let choose = |runs: &[Run]| {
             let waits = |run: &&Run| !run.create.is_empty();
-            let own = runs.iter().filter(waits).position(|run| run.connection == *client.connection);
+            let own = runs
+                .iter()
+                .filter(waits)
+                .position(|run| run.connection == *client.connection);
             let free = |run: &&Run| run.stage == Stage::Created && run.address == host(client);
-            own.and_then(|at| runs.iter().filter(waits).nth(at)).or_else(|| runs.iter().find(free)).cloned()
+            own.and_then(|at| runs.iter().filter(waits).nth(at))
+                .or_else(|| runs.iter().find(free))
+                .cloned()
         };
         let mut claimed = None;
         self.change(image, |runs| {
             claimed = choose(runs);
-            for run in runs.iter_mut().filter(|run| Some(&**run) == claimed.as_ref()) {
+            for run in runs
+                .iter_mut()
+                .filter(|run| Some(&**run) == claimed.as_ref())
+            {
                 run.stage = Stage::Pulling;
             }
         })
@@ -148,24 +178,32 @@ impl Runs {
         let own = run.connection == *client.connection;
         self.change(image, |runs| match own {
             true => runs.retain(|known| !known.is(run)),
-            false => runs.iter_mut().filter(|known| known.is(run)).for_each(|known| {
-                known.expires = known.expires.min(now() + millis(FADE));
-            }),
+            false => runs
+                .iter_mut()
+                .filter(|known| known.is(run))
+                .for_each(|known| {
+                    known.expires = known.expires.min(now() + millis(FADE));
+                }),
         })
         .await
     }
 
     /// Forgets a run whose backend cannot be used any more.
     pub(super) async fn abandon(&self, image: &str, run: &Run) -> Result<(), Error> {
-        self.change(image, |runs| runs.retain(|known| !known.is(run))).await
+        self.change(image, |runs| runs.retain(|known| !known.is(run)))
+            .await
     }
 
     async fn load(&self, image: &str) -> Result<(Option<Vec<u8>>, Vec<Run>), Error> {
         let stored = self.state.get(&key(image)).await?;
-        let mut runs: Vec<Run> =
-            stored.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        let mut runs: Vec<Run> = stored
+            .as_deref()
+            .and_then(|bytes| serde_json::from_slice(bytes).ok())
+            .unwrap_or_default();
         let now = now();
-        runs.retain(|run| run.expires > now && !(run.create.is_empty() && !self.is_open(&run.connection)));
+        runs.retain(|run| {
+            run.expires > now && !(run.create.is_empty() && !self.is_open(&run.connection))
+        });
         Ok((stored, runs))
     }
 
@@ -178,17 +216,24 @@ impl Runs {
             if runs == before {
                 return Ok(());
             }
-            let bytes = serde_json::to_vec(&runs).map_err(|reason| Error::State(reason.to_string()))?;
+            let bytes =
+                serde_json::to_vec(&runs).map_err(|reason| Error::State(reason.to_string()))?;
             let replacement = (!runs.is_empty()).then_some(bytes.as_slice());
             let key = key(image);
-            if self.state.swap(&key, stored.as_deref(), replacement, Some(self.expiry)).await? {
+            if self
+                .state
+                .swap(&key, stored.as_deref(), replacement, Some(self.expiry))
+                .await?
+            {
                 return Ok(());
             }
         }
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<str>>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_open(&self, connection: &str) -> bool {
@@ -225,11 +270,18 @@ fn key(image: &str) -> String {
 }
 
 fn host(client: &Client) -> &str {
-    client.address.rsplit_once(':').map_or(&client.address, |(host, _)| host)
+    client
+        .address
+        .rsplit_once(':')
+        .map_or(&client.address, |(host, _)| host)
 }
 
 fn now() -> u64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    millis(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -249,29 +301,58 @@ mod tests {
         }
     }
 
+    fn run<'a>(create: &'a str, backend: &'a str, stage: Stage) -> NewRun<'a> {
+        NewRun {
+            create,
+            backend,
+            body: None,
+            stage,
+        }
+    }
+
     fn runs(state: &Arc<Memory>, open: &[&str]) -> Runs {
         let runs = Runs::new(state.clone(), Duration::from_secs(900));
-        open.iter().for_each(|connection| runs.connected(&client(connection)));
+        open.iter()
+            .for_each(|connection| runs.connected(&client(connection)));
         runs
     }
 
     async fn recalled(runs: &Runs, create: &str, connection: &str) -> Option<String> {
-        runs.recall("app:1", create, &client(connection)).await.unwrap().map(|run| run.backend)
+        runs.recall("app:1", create, &client(connection))
+            .await
+            .unwrap()
+            .map(|run| run.backend)
     }
 
     #[tokio::test]
     async fn many_clients_run_one_image_each_on_its_own_backend() {
         let runs = runs(&Arc::new(Memory::new()), &["a", "b"]);
-        runs.remember("app:1", "same", "node1", Stage::Created, &client("a")).await.unwrap();
-        assert_eq!(recalled(&runs, "same", "b").await, None, "b's first create is not a's repeated one");
-        runs.remember("app:1", "same", "node2", Stage::Created, &client("b")).await.unwrap();
+        runs.remember("app:1", run("same", "node1", Stage::Created), &client("a"))
+            .await
+            .unwrap();
+        assert_eq!(
+            recalled(&runs, "same", "b").await,
+            None,
+            "b's first create is not a's repeated one"
+        );
+        runs.remember("app:1", run("same", "node2", Stage::Created), &client("b"))
+            .await
+            .unwrap();
         for (connection, backend) in [("b", "node2"), ("a", "node1")] {
-            let claimed = runs.claim("app:1", &client(connection)).await.unwrap().unwrap();
+            let claimed = runs
+                .claim("app:1", &client(connection))
+                .await
+                .unwrap()
+                .unwrap();
             assert_eq!(claimed.backend, backend);
             runs.ready("app:1", backend).await.unwrap();
         }
         assert_eq!(recalled(&runs, "same", "a").await.as_deref(), Some("node1"));
-        let run = runs.recall("app:1", "same", &client("a")).await.unwrap().unwrap();
+        let run = runs
+            .recall("app:1", "same", &client("a"))
+            .await
+            .unwrap()
+            .unwrap();
         runs.done("app:1", &run, &client("a")).await.unwrap();
         assert_eq!(recalled(&runs, "same", "a").await, None);
         assert_eq!(recalled(&runs, "same", "b").await.as_deref(), Some("node2"));
@@ -281,11 +362,23 @@ mod tests {
     async fn clients_without_keep_alive_claim_one_each() {
         let runs = runs(&Arc::new(Memory::new()), &[]);
         for (connection, backend) in [("a", "node1"), ("b", "node2")] {
-            runs.remember("app:1", backend, backend, Stage::Created, &client(connection)).await.unwrap();
+            runs.remember(
+                "app:1",
+                run(backend, backend, Stage::Created),
+                &client(connection),
+            )
+            .await
+            .unwrap();
         }
         let mut claimed = Vec::new();
         for connection in ["c", "d"] {
-            claimed.push(runs.claim("app:1", &client(connection)).await.unwrap().unwrap().backend);
+            claimed.push(
+                runs.claim("app:1", &client(connection))
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .backend,
+            );
         }
         assert_eq!(claimed, ["node1", "node2"]);
         assert!(runs.claim("app:1", &client("e")).await.unwrap().is_none());
@@ -295,19 +388,38 @@ mod tests {
     async fn the_memory_outlives_a_restart() {
         let state = Arc::new(Memory::new());
         let before = runs(&state, &["a"]);
-        before.remember("app:1", "x", "node3", Stage::Created, &client("a")).await.unwrap();
+        before
+            .remember("app:1", run("x", "node3", Stage::Created), &client("a"))
+            .await
+            .unwrap();
         let after = runs(&state, &["b", "c"]);
         assert_eq!(recalled(&after, "x", "b").await, None, "not ready yet");
-        assert_eq!(after.claim("app:1", &client("b")).await.unwrap().unwrap().backend, "node3");
-        after.ready("docker.io/library/app:1", "node3").await.unwrap();
+        assert_eq!(
+            after
+                .claim("app:1", &client("b"))
+                .await
+                .unwrap()
+                .unwrap()
+                .backend,
+            "node3"
+        );
+        after
+            .ready("docker.io/library/app:1", "node3")
+            .await
+            .unwrap();
         assert_eq!(recalled(&after, "x", "c").await.as_deref(), Some("node3"));
     }
 
     #[tokio::test]
     async fn a_create_follows_the_pull_of_its_connection() {
         let runs = runs(&Arc::new(Memory::new()), &["a", "b"]);
-        runs.remember("app:1", "", "node2", Stage::Ready, &client("a")).await.unwrap();
-        assert_eq!(recalled(&runs, "anything", "a").await.as_deref(), Some("node2"));
+        runs.remember("app:1", run("", "node2", Stage::Ready), &client("a"))
+            .await
+            .unwrap();
+        assert_eq!(
+            recalled(&runs, "anything", "a").await.as_deref(),
+            Some("node2")
+        );
         assert_eq!(recalled(&runs, "anything", "b").await, None);
     }
 }

@@ -73,7 +73,10 @@ impl Pipe {
     async fn carry(&self, from: &Socket, to: &Socket) -> io::Result<u64> {
         let mut moved = 0;
         loop {
-            let filled = until_ready(from, Interest::READABLE, || once(from, &self.writer, PIPE_SIZE)).await?;
+            let filled = until_ready(from, Interest::READABLE, || {
+                once(from, &self.writer, PIPE_SIZE)
+            })
+            .await?;
             if filled == 0 {
                 return Ok(moved);
             }
@@ -99,7 +102,10 @@ async fn copy(from: &Socket, to: &Socket) -> io::Result<u64> {
     let mut buffer = vec![0; COPY_SIZE];
     let mut moved = 0;
     loop {
-        let read = until_ready(from, Interest::READABLE, || Ok(rustix::io::read(from, &mut buffer[..])?)).await?;
+        let read = until_ready(from, Interest::READABLE, || {
+            Ok(rustix::io::read(from, &mut buffer[..])?)
+        })
+        .await?;
         let mut rest = &buffer[..read];
         if rest.is_empty() {
             return Ok(moved);
@@ -141,7 +147,9 @@ mod tests {
 
     async fn tcp() -> (Socket, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         (Socket::tcp(listener.accept().await.unwrap().0), far)
     }
 
@@ -162,7 +170,10 @@ mod tests {
         let mut heard = String::new();
         daemon.read_to_string(&mut heard).await.unwrap();
         assert_eq!(heard, "early stdin");
-        daemon.write_all(b"answer after the end of input").await.unwrap();
+        daemon
+            .write_all(b"answer after the end of input")
+            .await
+            .unwrap();
         drop(daemon);
         heard.clear();
         client.read_to_string(&mut heard).await.unwrap();

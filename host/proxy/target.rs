@@ -9,10 +9,7 @@ use serde_json::json;
 use super::{Proxy, Turn, forward, hooks};
 use crate::{
     backend::Backend,
-    docker::{
-        self, Body, BodyError, call::Call, edit,
-        endpoint::Object,
-    },
+    docker::{self, Body, BodyError, call::Call, edit, endpoint::Object},
     error::Error,
     plugin::{Hook, start},
 };
@@ -22,7 +19,12 @@ const SMALL: usize = 16 << 20;
 
 impl Proxy {
     /// Forwards a call as it is.
-    pub(super) async fn forward(&self, turn: &Turn, mut call: Call, object: Object) -> Result<Response<Body>, Error> {
+    pub(super) async fn forward(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+        object: Object,
+    ) -> Result<Response<Body>, Error> {
         let backend = self.locate(turn, &mut call, object).await?;
         backend.send(forward::request(turn, call)?).await
     }
@@ -40,12 +42,26 @@ impl Proxy {
     }
 
     /// Forwards a rename, under the lock of the new name.
-    pub(super) async fn rename(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+    pub(super) async fn rename(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
         let reference = call.reference().into_owned();
         let (_, located) = self.container(turn, &reference).await?;
-        let name = call.query.get("name").unwrap_or_default().trim_start_matches('/').to_owned();
+        let name = call
+            .query
+            .get("name")
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned();
         let _reserved = self.names.reserve(&name).await;
-        if let Some(owner) = self.inventory.index.name_owner(&name).filter(|owner| owner.id != located.id) {
+        if let Some(owner) = self
+            .inventory
+            .index
+            .name_owner(&name)
+            .filter(|owner| owner.id != located.id)
+        {
             let taken = super::place::name_taken(&name, &owner.id);
             let text = format!("Error when allocating new name: {taken}");
             return Err(Error::refused(StatusCode::CONFLICT, text));
@@ -59,7 +75,11 @@ impl Proxy {
     }
 
     /// Forwards a removal and forgets the container when it is gone. `link=1` removes a link, not a container.
-    pub(super) async fn remove(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+    pub(super) async fn remove(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
         let reference = call.reference().into_owned();
         let (_, located) = self.container(turn, &reference).await?;
         let is_link = call.query.flag("link");
@@ -72,14 +92,20 @@ impl Proxy {
     }
 
     /// Forwards the making of an exec and remembers where it is.
-    pub(super) async fn exec_create(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+    pub(super) async fn exec_create(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
         let reference = call.reference().into_owned();
         let (_, located) = self.container(turn, &reference).await?;
         let backend = self.locate(turn, &mut call, Object::Container).await?;
         let response = backend.send(forward::request(turn, call)?).await?;
         let (head, body) = read(response, &backend).await?;
         if let Some(id) = edit::read::<String>(&String::from_utf8_lossy(&body), "Id") {
-            self.inventory.index.exec_created(&backend.name, &id, &located.id);
+            self.inventory
+                .index
+                .exec_created(&backend.name, &id, &located.id);
         }
         Ok(Response::from_parts(head, docker::full(body)))
     }
@@ -90,17 +116,28 @@ impl Proxy {
         let backend = self.locate(turn, &mut call, Object::Container).await?;
         if turn.plugins.has(Hook::Start) {
             let (_, located) = self.container(turn, &reference).await?;
-            self.ask_start(turn, &mut call, &backend, &located.id).await?;
+            self.ask_start(turn, &mut call, &backend, &located.id)
+                .await?;
         }
         backend.send(forward::request(turn, call)?).await
     }
 
-    async fn ask_start(&self, turn: &Turn, call: &mut Call, backend: &Backend, id: &str) -> Result<(), Error> {
+    async fn ask_start(
+        &self,
+        turn: &Turn,
+        call: &mut Call,
+        backend: &Backend,
+        id: &str,
+    ) -> Result<(), Error> {
         let sent = docker::collect(call.take_body(), self.settings.body_limit).await?;
-        let body = std::str::from_utf8(&sent).map_err(|_| Error::Client("the start body is not UTF-8".into()))?;
+        let body = String::from_utf8(sent.to_vec())
+            .map_err(|_| Error::Client("the body is not UTF-8".into()))?;
         let container = inspect(turn, backend, &format!("/containers/{id}/json")).await?;
         let container = container.ok_or_else(|| {
-            Error::refused(StatusCode::NOT_FOUND, format!("No such container: {}", call.reference()))
+            Error::refused(
+                StatusCode::NOT_FOUND,
+                format!("No such container: {}", call.reference()),
+            )
         })?;
         let image_id: String = edit::read(&container, "Image").unwrap_or_default();
         let image = inspect(turn, backend, &format!("/images/{image_id}/json")).await?;
@@ -109,32 +146,43 @@ impl Proxy {
         let request = start::Request {
             name: name.trim_start_matches('/'),
             container: &container,
-            image: image.as_deref(),
-            backend: shown.borrowed(),
-            body: Some(body).filter(|body| !body.is_empty()),
-            client: client.borrowed(),
+            image: image.as_ref(),
+            backend: &shown,
+            body: Some(&body).filter(|body| !body.is_empty()),
+            client,
         };
-        let changed = turn.plugins.start(request, &turn.scene(&self.counts())).await?;
+        let changed = turn
+            .plugins
+            .start(request, &turn.scene(self.counts()))
+            .await?;
         match changed {
             Some(body) => {
                 let json = http::HeaderValue::from_static("application/json");
                 call.headers.insert(http::header::CONTENT_TYPE, json);
-                forward::set_body(call, body);
+                call.set_body(body);
             }
-            None => forward::set_body(call, sent),
+            None => call.set_body(sent),
         }
         Ok(())
     }
 }
 
 /// The JSON that a backend answers to an inspect; none for a 404.
-pub(super) async fn inspect(turn: &Turn, backend: &Backend, path: &str) -> Result<Option<String>, Error> {
-    let response = backend.send(forward::own(turn, Method::GET, path, "")?).await?;
+pub(super) async fn inspect(
+    turn: &Turn,
+    backend: &Backend,
+    path: &str,
+) -> Result<Option<String>, Error> {
+    let response = backend
+        .send(forward::own(turn, Method::GET, path, "")?)
+        .await?;
     let (head, body) = read(response, backend).await?;
     if head.status == StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    let text = String::from_utf8(body.into()).ok().filter(|_| head.status.is_success());
+    let text = String::from_utf8(body.into())
+        .ok()
+        .filter(|_| head.status.is_success());
     text.map(Some).ok_or_else(|| Error::BadAnswer {
         backend: backend.name.to_string(),
         reason: format!("{} to GET {path}", head.status),
@@ -147,7 +195,9 @@ pub(super) async fn read(
     backend: &Backend,
 ) -> Result<(http::response::Parts, Bytes), Error> {
     let (head, body) = response.into_parts();
-    let body = docker::collect(body, SMALL).await.map_err(|reason| Error::backend(&backend.name, reason))?;
+    let body = docker::collect(body, SMALL)
+        .await
+        .map_err(|reason| Error::backend(&backend.name, reason))?;
     Ok((head, body))
 }
 

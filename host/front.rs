@@ -1,0 +1,6 @@
+//! The front doors: what brings calls in. Each makes requests of what it reads and hands them to the proxy.
+
+pub mod api;
+mod listener;
+
+pub use listener::Listener;

@@ -1,0 +1,202 @@
+//! `GET /info`: the flock as one daemon.
+
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::{Proxy, Turn, forward, local};
+use crate::{
+    docker::{Body, call::Call, message},
+    error::Error,
+};
+
+/// Numbers that add up.
+const SUMS: [&str; 10] = [
+    "Containers",
+    "ContainersRunning",
+    "ContainersPaused",
+    "ContainersStopped",
+    "Images",
+    "NCPU",
+    "MemTotal",
+    "NFd",
+    "NGoroutines",
+    "NEventsListener",
+];
+
+/// Capabilities that the flock has when every daemon has them.
+const ALL_OF: [&str; 14] = [
+    "MemoryLimit",
+    "SwapLimit",
+    "KernelMemory",
+    "KernelMemoryTCP",
+    "CpuCfsPeriod",
+    "CpuCfsQuota",
+    "CPUShares",
+    "CPUSet",
+    "PidsLimit",
+    "IPv4Forwarding",
+    "BridgeNfIptables",
+    "BridgeNfIp6tables",
+    "OomKillDisable",
+    "ExperimentalBuild",
+];
+
+impl Proxy {
+    /// The daemons' infos added up, and the backends as a table where the CLI shows one.
+    pub(super) async fn info(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
+        let limit = self.settings.backend_timeout;
+        let answers = turn
+            .ask_all(limit, |_| forward::request(turn, call.copy()))
+            .await?;
+        let infos = answers
+            .ok
+            .iter()
+            .filter_map(|(_, body)| serde_json::from_slice::<Map<String, Value>>(body).ok());
+        let mut infos: Vec<_> = infos.collect();
+        let mut info = if infos.is_empty() {
+            Map::new()
+        } else {
+            infos.remove(0)
+        };
+        for other in &infos {
+            join(&mut info, other);
+        }
+        info.insert("ID".into(), json!("flockerd"));
+        info.insert("Name".into(), json!("flockerd"));
+        info.insert("Swarm".into(), no_swarm());
+        info.insert("DriverStatus".into(), self.table(turn));
+        info.insert("Labels".into(), labels(turn));
+        info.entry("OSType").or_insert(json!("linux"));
+        info.entry("Architecture").or_insert(json!(local::arch()));
+        Ok(answers.mark(message::json(
+            StatusCode::OK,
+            Value::Object(info).to_string(),
+        )))
+    }
+
+    /// Pairs, as the CLI prints them under "Storage Driver".
+    fn table(&self, turn: &Turn) -> Value {
+        let counts = self.counts();
+        let up = turn.up();
+        let mut rows = vec![json!([
+            "Backends",
+            format!("{up} of {} up", turn.flock.backends().len())
+        ])];
+        for backend in turn.flock.backends() {
+            let (status, counts) = (
+                backend.status(),
+                counts.get(&backend.name).copied().unwrap_or_default(),
+            );
+            rows.push(json!([
+                format!(" {}", backend.name),
+                backend.address.to_string()
+            ]));
+            let health = match status.reason.as_str() {
+                "" => status.health.name().to_owned(),
+                reason => format!("{} ({reason})", status.health.name()),
+            };
+            rows.push(json!(["  └ Status", health]));
+            rows.push(json!([
+                "  └ Containers",
+                format!("{} ({} running)", counts.total, counts.running)
+            ]));
+            if let Some(engine) = &status.engine {
+                let gib = engine.memory as f64 / f64::from(1 << 30);
+                rows.push(json!([
+                    "  └ Resources",
+                    format!("{} CPUs, {gib:.1} GiB", engine.cpus)
+                ]));
+                rows.push(json!(["  └ Engine", engine.version]));
+            }
+        }
+        Value::Array(rows)
+    }
+}
+
+/// Joins another daemon's info into the first one's.
+fn join(info: &mut Map<String, Value>, other: &Map<String, Value>) {
+    for name in SUMS {
+        let sum = number(info, name)
+            .zip(number(other, name))
+            .map(|(a, b)| a + b);
+        if let Some(sum) = sum {
+            info.insert(name.into(), json!(sum));
+        }
+    }
+    for name in ALL_OF {
+        if other.get(name) == Some(&Value::Bool(false)) && info.contains_key(name) {
+            info.insert(name.into(), Value::Bool(false));
+        }
+    }
+    if info.get("Driver") != other.get("Driver") {
+        info.insert("Driver".into(), json!("mixed"));
+    }
+    let warnings: Vec<Value> = [&*info, other]
+        .iter()
+        .flat_map(|info| list(info, "Warnings"))
+        .collect();
+    let mut distinct: Vec<Value> = Vec::new();
+    warnings.into_iter().for_each(|warning| {
+        if !distinct.contains(&warning) {
+            distinct.push(warning);
+        }
+    });
+    if !distinct.is_empty() {
+        info.insert("Warnings".into(), Value::Array(distinct));
+    }
+}
+
+fn number(info: &Map<String, Value>, name: &str) -> Option<i64> {
+    info.get(name).and_then(Value::as_i64)
+}
+
+fn list(info: &Map<String, Value>, name: &str) -> Vec<Value> {
+    info.get(name)
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// What a daemon outside a swarm says; clients look at it before they ask for services.
+fn no_swarm() -> Value {
+    json!({ "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "",
+            "RemoteManagers": null })
+}
+
+/// The backends' labels, each with its backend's name before it.
+fn labels(turn: &Turn) -> Value {
+    let backends = turn.flock.backends().iter();
+    let labels = backends.flat_map(|backend| {
+        backend
+            .labels
+            .iter()
+            .map(move |(name, value)| json!(format!("{}.{name}={value}", backend.name)))
+    });
+    Value::Array(labels.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn numbers_add_up_and_capabilities_must_be_common() {
+        let mut info = map(
+            json!({ "NCPU": 2, "MemoryLimit": true, "Driver": "overlay2", "Warnings": ["a"], "X": 1 }),
+        );
+        join(
+            &mut info,
+            &map(
+                json!({ "NCPU": 3, "MemoryLimit": false, "Driver": "vfs", "Warnings": ["a", "b"] }),
+            ),
+        );
+        let expected = json!({
+            "NCPU": 5, "MemoryLimit": false, "Driver": "mixed", "Warnings": ["a", "b"], "X": 1,
+        });
+        assert_eq!(Value::Object(info), expected);
+    }
+}
