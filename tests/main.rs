@@ -1,1 +1,11 @@
-//! tests
+//! The black-box tests: the real binary between real clients and real or scripted daemons.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics fails, which is what is meant"
+)]
+
+mod harness;
+
+/// The harness does what the tests rely on.
+mod hosts;
