@@ -52,7 +52,7 @@ trap finish EXIT
 trap 'exit 0' INT TERM
 
 start_flockerd() {
-  env -u DOCKER_HOST "$target/release/flockerd" --listen tcp://127.0.0.1:0 --state "$work/state.redb" \
+  env -u DOCKER_HOST setpriv --pdeathsig TERM "$target/release/flockerd" --listen tcp://127.0.0.1:0 --state "$work/state.redb" \
     --plugin "$target/wasm32-wasip2/plugin/label_placement.wasm" "${backends[@]}" >"$work/out" 2>"$work/log" 8>&- &
   flockerd_pid=$!
   until grep -qs DOCKER_HOST "$work/out"; do

@@ -101,7 +101,7 @@ address = "$node/containerd.sock"
 TOML
   # A process namespace and a mount namespace: when the first process is killed, all of the node is gone, mounts too.
   env -i PATH="$PATH" FLOCK_NAME="$NAME" FLOCK_NET="$NET" FLOCK_DIR="$DIR" setsid nsenter --net="/run/netns/$NAME$i" \
-    unshare --mount --pid --fork --kill-child --mount-proc bash "$0" node "$i" "$DIR" </dev/null >>"$node/log" 2>&1 8>&- 9>&- &
+    unshare --mount --pid --fork --kill-child --mount-proc bash "$0" node "$i" "$DIR" </dev/null >>"$node/log" 2>&1 9>&- &
   echo $! >"$node/pid"
   disown
 }
@@ -145,7 +145,7 @@ storage: {filesystem: {rootdirectory: $dir/data}, delete: {enabled: true}}
 http: {addr: "$NET.1:0"}
 auth: {htpasswd: {realm: flock, path: $dir/htpasswd}}
 YAML
-  env -i PATH="$PATH" setsid docker-registry serve "$dir/config.yml" </dev/null >"$dir/log" 2>&1 8>&- 9>&- &
+  env -i PATH="$PATH" setsid docker-registry serve "$dir/config.yml" </dev/null >"$dir/log" 2>&1 9>&- &
   echo $! >"$dir/pid"
   disown
   for _ in $(seq 100); do

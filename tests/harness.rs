@@ -2,6 +2,7 @@
 
 mod fake_docker;
 mod flockerd;
+mod fronts;
 mod http;
 mod plugins;
 mod poll;

@@ -9,3 +9,7 @@ mod harness;
 
 /// The harness does what the tests rely on.
 mod hosts;
+/// Lists, totals, prunes and what is refused, over all hosts.
+mod lists;
+/// `docker run` and the life of a container.
+mod run;
