@@ -11,10 +11,10 @@ mod real_flock;
 mod scope;
 
 pub(crate) use fake_docker::{Answer, FakeDocker, container};
-pub(crate) use flockerd::{Builder, Flockerd, Front};
-pub(crate) use http::{Connection, Reply, Target};
+pub(crate) use flockerd::{Flockerd, Front, binary};
+pub(crate) use http::{Connection, Target};
 pub(crate) use plugins::plugin;
 pub(crate) use poll::{DEADLINE, holds};
-pub(crate) use process::{Output, run};
+pub(crate) use process::{Output, Running, run};
 pub(crate) use real_flock::{NODES, Node, Registry, flock};
 pub(crate) use scope::Scope;

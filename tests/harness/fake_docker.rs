@@ -2,8 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, Weak},
     thread,
 };
 
@@ -126,7 +126,8 @@ struct Shared {
     containers: Mutex<Vec<Value>>,
     requests: Mutex<Vec<Request>>,
     hangups: Mutex<Vec<String>>,
-    listeners: Mutex<Vec<TcpStream>>,
+    listeners: Mutex<Vec<Weak<TcpStream>>>,
+    connections: Mutex<Vec<Weak<TcpStream>>>,
     gate: (Mutex<bool>, Condvar),
     gone: Mutex<bool>,
 }
@@ -166,15 +167,6 @@ impl FakeDocker {
             .insert(0, (line.to_owned(), answer));
     }
 
-    /// Takes a rule back.
-    pub(crate) fn forget(&self, line: &str) {
-        self.shared
-            .script
-            .lock()
-            .unwrap()
-            .retain(|(rule, _)| rule != line);
-    }
-
     /// Lets gated answers go.
     pub(crate) fn open(&self) {
         *self.shared.gate.0.lock().unwrap() = true;
@@ -190,16 +182,36 @@ impl FakeDocker {
     pub(crate) fn emit(&self, event: &Value) {
         let line = format!("{event}\n");
         let chunk = format!("{:x}\r\n{line}\r\n", line.len());
-        self.shared
+        for listener in self
+            .shared
             .listeners
             .lock()
             .unwrap()
-            .retain_mut(|stream| stream.write_all(chunk.as_bytes()).is_ok());
+            .iter()
+            .filter_map(Weak::upgrade)
+        {
+            let _ = (&*listener).write_all(chunk.as_bytes());
+        }
+    }
+
+    /// Closes every connection, as a daemon does that restarts.
+    pub(crate) fn hang_up(&self) {
+        for connection in self.shared.connections.lock().unwrap().drain(..) {
+            if let Some(connection) = connection.upgrade() {
+                let _ = connection.shutdown(Shutdown::Both);
+            }
+        }
     }
 
     /// How many connections listen to the events.
     pub(crate) fn listeners(&self) -> usize {
-        self.shared.listeners.lock().unwrap().len()
+        self.shared
+            .listeners
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|listener| listener.strong_count() > 0)
+            .count()
     }
 
     /// What was asked with this method and path.
@@ -224,6 +236,7 @@ impl Drop for FakeDocker {
     fn drop(&mut self) {
         *self.shared.gone.lock().unwrap() = true;
         self.open();
+        self.hang_up();
         // Wakes the accepting thread, which then ends and closes the listener.
         let _ = TcpStream::connect(&self.address);
     }
@@ -232,6 +245,12 @@ impl Drop for FakeDocker {
 impl Shared {
     fn serve(&self, stream: TcpStream) {
         stream.set_nodelay(true).unwrap();
+        // A second handle for as long as the connection is served, and no longer: the last one to go closes it.
+        let handle = Arc::new(stream.try_clone().unwrap());
+        self.connections
+            .lock()
+            .unwrap()
+            .push(Arc::downgrade(&handle));
         let mut stream = BufReader::new(stream);
         while let Some(request) = Request::read(&mut stream) {
             self.requests.lock().unwrap().push(request.clone());
@@ -310,10 +329,11 @@ impl Shared {
             .write_all(chunked_head().as_bytes())
             .is_ok()
         {
+            let listener = Arc::new(stream.get_ref().try_clone().unwrap());
             self.listeners
                 .lock()
                 .unwrap()
-                .push(stream.get_ref().try_clone().unwrap());
+                .push(Arc::downgrade(&listener));
             let _ = stream.read(&mut [0]);
         }
         false

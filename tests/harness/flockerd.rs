@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Read},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -28,6 +29,7 @@ pub(crate) enum Front {
 /// How the next flockerd is started.
 pub(crate) struct Builder {
     args: Vec<String>,
+    env: Vec<(String, String)>,
     toml: String,
     front: Front,
     home: TempDir,
@@ -53,10 +55,20 @@ impl Builder {
         self
     }
 
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Appends to the configuration file.
     pub(crate) fn toml(mut self, text: &str) -> Self {
         writeln!(self.toml, "{text}").unwrap();
         self
+    }
+
+    /// The folder that the program and its clients take for home.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
     }
 
     #[track_caller]
@@ -71,14 +83,61 @@ impl Builder {
             std::fs::write(&file, self.toml).unwrap();
             args.extend(["--config".to_owned(), file.to_string_lossy().into_owned()]);
         }
+        let launch = Launch {
+            args,
+            env: self.env,
+        };
         let log = Arc::new(Mutex::new(String::new()));
-        let (child, host) = launch(&args, &listen, self.home.path(), &log);
+        let (child, host) = launch.start(&listen, self.home.path(), &log);
         Flockerd {
             child,
             host,
-            args,
+            launch,
             home: self.home,
             log,
+        }
+    }
+}
+
+/// What stays the same when it is started again.
+struct Launch {
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Launch {
+    /// Starts it and waits for the line to paste.
+    #[track_caller]
+    fn start(&self, listen: &str, home: &Path, log: &Arc<Mutex<String>>) -> (Child, String) {
+        // It must not outlive a test process that is killed.
+        let mut command = Command::new("setpriv");
+        clean(&mut command, home);
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            env!("CARGO_BIN_EXE_flockerd"),
+            "--listen",
+            listen,
+        ]);
+        command.args(&self.args).envs(self.env.iter().cloned());
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        collect(child.stderr.take().unwrap(), Arc::clone(log));
+        match first_line(child.stdout.take().unwrap()) {
+            Some(host) => (child, host),
+            None => {
+                let _ = child.kill();
+                let status = child.wait().unwrap();
+                panic!(
+                    "flockerd {:?} did not start ({status}):\n{}",
+                    self.args,
+                    log.lock().unwrap()
+                );
+            }
         }
     }
 }
@@ -88,7 +147,7 @@ pub(crate) struct Flockerd {
     child: Child,
     /// The value for `DOCKER_HOST`.
     pub(crate) host: String,
-    args: Vec<String>,
+    launch: Launch,
     home: TempDir,
     log: Arc<Mutex<String>>,
 }
@@ -97,6 +156,7 @@ impl Flockerd {
     pub(crate) fn builder() -> Builder {
         Builder {
             args: Vec::new(),
+            env: Vec::new(),
             toml: String::new(),
             front: Front::Tcp,
             home: TempDir::new().unwrap(),
@@ -144,7 +204,7 @@ impl Flockerd {
         Running::spawn(self.command().args(args))
     }
 
-    /// The docker CLI on a terminal of its own; the input is typed.
+    /// The docker CLI on a terminal of its own with 33 lines of 77 characters; the input is typed.
     #[track_caller]
     pub(crate) fn docker_on_terminal(&self, args: &[&str]) -> Running {
         let line = args
@@ -164,7 +224,7 @@ impl Flockerd {
             "--quiet",
             "--return",
             "--command",
-            &format!("docker {line}"),
+            &format!("stty rows 33 cols 77; exec stty rows 33 cols 77; exec docker {line}"),
             "/dev/null",
         ]);
         Running::spawn(&mut command)
@@ -218,7 +278,7 @@ impl Flockerd {
     /// Starts it again with the same flags, state and address.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
-        let (child, host) = launch(&self.args, &self.host, self.home.path(), &self.log);
+        let (child, host) = self.launch.start(&self.host, self.home.path(), &self.log);
         assert_eq!(host, self.host);
         self.child = child;
     }
@@ -227,13 +287,21 @@ impl Flockerd {
     #[track_caller]
     pub(crate) fn terminate(&mut self) -> i32 {
         self.signal("TERM");
-        let mut code = None;
+        self.wait()
+    }
+
+    /// Waits for its end and returns its exit code, 128 + the signal if one ended it.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> i32 {
+        let mut status = None;
         crate::eventually!({
-            code = self.child.try_wait().unwrap();
-            code.is_some()
+            status = self.child.try_wait().unwrap();
+            status.is_some()
         });
-        code.and_then(|status| status.code())
-            .expect("an exit code, not a signal")
+        let status = status.unwrap();
+        status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 }
 
@@ -262,41 +330,6 @@ fn clean(command: &mut Command, home: &Path) {
     command
         .env("HOME", home)
         .env("XDG_STATE_HOME", home.join("state"));
-}
-
-/// Starts it and waits for the line to paste.
-#[track_caller]
-fn launch(args: &[String], listen: &str, home: &Path, log: &Arc<Mutex<String>>) -> (Child, String) {
-    // It must not outlive a test process that is killed.
-    let mut command = Command::new("setpriv");
-    clean(&mut command, home);
-    command
-        .args([
-            "--pdeathsig",
-            "KILL",
-            env!("CARGO_BIN_EXE_flockerd"),
-            "--listen",
-            listen,
-        ])
-        .args(args);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    collect(child.stderr.take().unwrap(), Arc::clone(log));
-    match first_line(child.stdout.take().unwrap()) {
-        Some(host) => (child, host),
-        None => {
-            let _ = child.kill();
-            let status = child.wait().unwrap();
-            panic!(
-                "flockerd {args:?} did not start ({status}):\n{}",
-                log.lock().unwrap()
-            );
-        }
-    }
 }
 
 /// The address in `export DOCKER_HOST=...`, none when it ends or takes too long.

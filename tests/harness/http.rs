@@ -196,11 +196,6 @@ impl Connection {
         self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
     }
 
-    /// A second handle for a thread that writes while this one reads.
-    pub(crate) fn writer(&self) -> impl Write + use<> {
-        self.stream.get_ref().copy()
-    }
-
     #[track_caller]
     fn line(&mut self) -> String {
         let mut line = String::new();
@@ -281,12 +276,6 @@ impl Stream {
         }
     }
 
-    fn copy(&self) -> Self {
-        match self {
-            Self::Tcp(socket) => Self::Tcp(socket.try_clone().unwrap()),
-            Self::Unix(socket) => Self::Unix(socket.try_clone().unwrap()),
-        }
-    }
 }
 
 impl Read for Stream {

@@ -113,9 +113,11 @@ impl Running {
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) {
         let end = Instant::now() + COMMAND_DEADLINE;
-        while !String::from_utf8_lossy(&self.seen).contains(text) {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.stdout.recv_timeout(left) {
+        while !self.has_said(text) {
+            match self
+                .stdout
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(bytes) => self.seen.extend(bytes),
                 Err(_) => panic!(
                     "{} never said {text:?}, but:\n{}",
@@ -124,6 +126,12 @@ impl Running {
                 ),
             }
         }
+    }
+
+    /// Whether this text is in the standard output so far.
+    pub(crate) fn has_said(&mut self, text: &str) -> bool {
+        self.seen.extend(self.stdout.try_iter().flatten());
+        String::from_utf8_lossy(&self.seen).contains(text)
     }
 
     /// Sends a signal by name, `INT`.

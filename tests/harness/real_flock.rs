@@ -8,6 +8,7 @@ use std::{
     sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use base64::Engine as _;
 use tempfile::TempDir;
 
 use super::{
@@ -248,6 +249,15 @@ impl Registry {
         Self {
             address: address.trim().to_owned(),
         }
+    }
+
+    /// What Docker's configuration file keeps of a login.
+    pub(crate) fn basic_auth(&self) -> String {
+        base64::engine::general_purpose::STANDARD.encode(format!(
+            "{}:{}",
+            Self::USER,
+            Self::PASSWORD
+        ))
     }
 
     /// Pushes an image under a name of the test's own that no host has locally; returns the reference.
