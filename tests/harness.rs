@@ -12,7 +12,7 @@ mod scope;
 
 pub(crate) use fake_docker::{Answer, FakeDocker, container};
 pub(crate) use flockerd::{Flockerd, Front, binary};
-pub(crate) use http::{Connection, Target};
+pub(crate) use http::{Connection, Reply, Target};
 pub(crate) use plugins::plugin;
 pub(crate) use poll::{DEADLINE, holds};
 pub(crate) use process::{Output, Running, run};

@@ -27,6 +27,8 @@ mod mdock;
 mod names;
 /// Where new containers go.
 mod placement;
+/// Plugins, well-behaved and hostile.
+mod plugins;
 /// Images that are not there yet.
 mod pull;
 /// `docker run` and the life of a container.

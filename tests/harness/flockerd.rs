@@ -224,7 +224,7 @@ impl Flockerd {
             "--quiet",
             "--return",
             "--command",
-            &format!("stty rows 33 cols 77; exec stty rows 33 cols 77; exec docker {line}"),
+            &format!("stty rows 33 cols 77; exec docker {line}"),
             "/dev/null",
         ]);
         Running::spawn(&mut command)

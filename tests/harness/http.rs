@@ -275,7 +275,6 @@ impl Stream {
             Self::Unix(socket) => socket.shutdown(how),
         }
     }
-
 }
 
 impl Read for Stream {
