@@ -15,6 +15,8 @@ test: tools
 	cargo test --workspace; status=$$?; tests/flock.sh wait; exit $$status
 
 lint:
+	cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 

@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 11] = [
     &["backend", "state"],
     &["docker", "config"],
     &["error"],
-    &["id", "telemetry", "shutdown", "socket"],
+    &["address", "id", "telemetry", "shutdown", "socket"],
 ];
 
 #[test]

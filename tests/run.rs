@@ -18,6 +18,7 @@ fronts!(
     a_container_is_renamed_unless_the_name_is_taken_on_any_host,
     wait_returns_the_exit_code,
     logs_follow_until_the_container_ends,
+    signals_reach_the_container,
     exec_returns_the_exit_code_and_reads_its_input,
     files_are_copied_both_ways,
     a_filesystem_is_exported_and_its_changes_are_listed,
@@ -314,6 +315,17 @@ fn logs_follow_until_the_container_ends(front: Front) {
         flockerd.docker(&["logs", "--tail", "1", &name]).text(),
         "three\n"
     );
+}
+
+fn signals_reach_the_container(front: Front) {
+    let _scope = flock().shared();
+    let flockerd = start(front);
+    let script = "trap 'echo caught; exit 8' INT; echo ready; while :; do sleep 0.1; done";
+    let mut run = flockerd.docker_running(&["run", "--rm", "busybox", "sh", "-c", script]);
+    run.expect("ready");
+    run.signal("INT");
+    run.expect("caught");
+    run.finish().fails(8);
 }
 
 fn exec_returns_the_exit_code_and_reads_its_input(front: Front) {

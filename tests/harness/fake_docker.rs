@@ -24,10 +24,13 @@ pub(crate) enum Answer {
     /// A chunked head at once and then nothing until the client hangs up, which is remembered.
     Follow,
     /// What this function writes; the connection is closed when it returns.
-    Talk(Arc<dyn Fn(&Request, TcpStream) + Send + Sync>),
+    Talk(Talk),
     /// Another answer, once [`FakeDocker::open`] was called.
     Gated(Box<Answer>),
 }
+
+/// Answers a request on its connection.
+type Talk = Arc<dyn Fn(&Request, TcpStream) + Send + Sync>;
 
 impl Answer {
     /// An error in Docker's form.
