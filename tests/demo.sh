@@ -4,11 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
+flockerd=${FLOCKERD:-$target/release/flockerd}
+plugin=${PLUGIN:-$target/wasm32-wasip2/plugin/label_placement.wasm}
 export FLOCK_NAME=fldemo FLOCK_NET=10.213.8
 work=$(mktemp -d)
 backends=()
 made=()
 flockerd_pid=
+prefix=demo-$$
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 show() { printf '\033[36m$ %s\033[0m\n' "$*"; "$@"; }
@@ -52,8 +55,8 @@ trap finish EXIT
 trap 'exit 0' INT TERM
 
 start_flockerd() {
-  env -u DOCKER_HOST setpriv --pdeathsig TERM "$target/release/flockerd" --listen tcp://127.0.0.1:0 --state "$work/state.redb" \
-    --plugin "$target/wasm32-wasip2/plugin/label_placement.wasm" "${backends[@]}" >"$work/out" 2>"$work/log" 8>&- &
+  env -u DOCKER_HOST setsid setpriv --pdeathsig TERM "$flockerd" --listen tcp://127.0.0.1:0 --state "$work/state.redb" \
+    --plugin "$plugin" "${backends[@]}" >"$work/out" 2>"$work/log" 8>&- &
   flockerd_pid=$!
   until grep -qs DOCKER_HOST "$work/out"; do
     kill -0 "$flockerd_pid" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
@@ -73,22 +76,21 @@ say "Starting flockerd before them, with the plugin label-placement"
 printf '%s\n' "${backends[@]}" | grep -v -- --backend
 start_flockerd
 cat "$work/out"
-made_prefix=demo-$$
 
 say "Where a container may run is written on it; the plugin finds the host"
-run "$made_prefix-sheep1" -e constraint:zone==meadow
-run "$made_prefix-sheep2" -e constraint:zone==meadow
-[ ${#backends[@]} = 2 ] || run "$made_prefix-goat" -e constraint:zone==hill
-run "$made_prefix-dog"
+run "$prefix-sheep1" -e constraint:zone==meadow
+run "$prefix-sheep2" -e constraint:zone==meadow
+[ ${#backends[@]} = 2 ] || run "$prefix-goat" -e constraint:zone==hill
+run "$prefix-dog"
 
 say "A container that shares another's network must be on its host, whatever the plugin says"
-run "$made_prefix-lamb" --network "container:$made_prefix-sheep1"
+run "$prefix-lamb" --network "container:$prefix-sheep1"
 
 say "One list of all hosts; name@host tells where"
 show docker ps --no-trunc --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}'
 
 say "Everything else works as with one host"
-show docker exec "$made_prefix-sheep2" hostname
+show docker exec "$prefix-sheep2" hostname
 printf '\033[36m$ echo grass | docker run -i --rm busybox cat\033[0m\n'
 echo grass | docker run -i --rm busybox cat
 

@@ -9,6 +9,8 @@ mod harness;
 
 /// The command line and the configuration.
 mod cli;
+/// What `make demo` shows.
+mod demo;
 /// The table of the Docker API.
 mod endpoints;
 /// The events of all hosts as one stream.
