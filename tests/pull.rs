@@ -206,13 +206,7 @@ fn flockerd_pulls_with_the_credentials_of_its_own_docker_configuration() {
     let scope = flock().shared();
     let registry = &flock().registry;
     let builder = Flockerd::over_flock().arg("--pull").arg("proxy");
-    let auths = json!({"auths": {&registry.address: {"auth": registry.basic_auth()}}});
-    std::fs::create_dir(builder.home().join(".docker")).unwrap();
-    std::fs::write(
-        builder.home().join(".docker/config.json"),
-        auths.to_string(),
-    )
-    .unwrap();
+    registry.login(&builder.home().join(".docker"));
     pulls_by_itself(&builder.start(), &scope, &registry.seed(&scope));
 }
 
@@ -262,16 +256,9 @@ fn run_many(flockerd: &Flockerd, scope: &Scope, image: &str) {
     });
 }
 
+/// As `docker login` leaves it: in the client's configuration.
 fn login(flockerd: &Flockerd) {
-    let args = [
-        "login",
-        "-u",
-        Registry::USER,
-        "--password-stdin",
-        &flock().registry.address,
-    ];
-    let output = flockerd.docker_with(&args, Registry::PASSWORD.as_bytes());
-    assert!(output.ok().contains("Login Succeeded"));
+    flock().registry.login(&flockerd.home().join("docker"));
 }
 
 /// The names of the hosts that have an image.

@@ -3,12 +3,13 @@
 use std::{
     io::{BufRead, BufReader},
     ops::Deref,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use base64::Engine as _;
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
@@ -251,13 +252,16 @@ impl Registry {
         }
     }
 
-    /// What Docker's configuration file keeps of a login.
-    pub(crate) fn basic_auth(&self) -> String {
-        base64::engine::general_purpose::STANDARD.encode(format!(
+    /// Writes what `docker login` leaves in the folder of a Docker configuration.
+    pub(crate) fn login(&self, folder: &Path) {
+        let auth = base64::engine::general_purpose::STANDARD.encode(format!(
             "{}:{}",
             Self::USER,
             Self::PASSWORD
-        ))
+        ));
+        let config = json!({"auths": {&self.address: {"auth": auth}}});
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
     }
 
     /// Pushes an image under a name of the test's own that no host has locally; returns the reference.
@@ -269,14 +273,7 @@ impl Registry {
             let host = format!("unix://{}", flock().nodes[0].socket.display());
             run(docker(&host, home.path()).args(args), b"").ok()
         };
-        on_first(&[
-            "login",
-            "-u",
-            Self::USER,
-            "-p",
-            Self::PASSWORD,
-            &self.address,
-        ]);
+        self.login(&home.path().join("docker"));
         on_first(&["tag", "busybox:latest", &image]);
         on_first(&["push", &image]);
         on_first(&["rmi", &image]);
@@ -285,7 +282,7 @@ impl Registry {
 }
 
 /// The docker CLI for a host, with a configuration of its own and nothing from the environment.
-pub(crate) fn docker(host: &str, home: &std::path::Path) -> Command {
+pub(crate) fn docker(host: &str, home: &Path) -> Command {
     let mut command = Command::new("docker");
     command
         .env_clear()
