@@ -76,7 +76,7 @@ fn a_wrong_value_is_told_with_its_line() {
     is_told(
         &[],
         "state = \"memory\"\nprobe_interval = \"soon\"\n",
-        &["probe_interval", "2"],
+        &["soon", "2"],
     );
     is_told(&[], "pull = \"never\"\n", &["pull", "never"]);
     is_told(&[], "[[backend]]\nname = \"a\"\n", &["address"]);
@@ -282,7 +282,11 @@ fn a_call_under_way_is_finished_before_the_end() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let fake = FakeDocker::with(&[container('a', &["/web"])]);
-    fake.on("GET /containers/*", Answer::Hang);
+    fake.on("GET /containers/web/top", Answer::Hang);
+    fake.on(
+        &format!("GET /containers/{}/top", "a".repeat(64)),
+        Answer::Hang,
+    );
     let mut flockerd = Flockerd::over_fakes(&[&fake])
         .toml("grace = \"10m\"")
         .start();

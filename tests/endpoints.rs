@@ -122,7 +122,16 @@ DELETE /configs/{}
 POST /configs/{}/update
 ";
 
-const MODES: [&str; 6] = ["local", "place", "target", "merge", "broadcast", "refuse"];
+/// How a row is answered; `later` are those that this version does not serve.
+const MODES: [&str; 7] = [
+    "local",
+    "place",
+    "target",
+    "merge",
+    "broadcast",
+    "refuse",
+    "later",
+];
 
 #[test]
 fn every_endpoint_of_the_docker_api_has_a_row() {

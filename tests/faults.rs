@@ -285,7 +285,7 @@ fn a_run_goes_on_where_it_was_when_flockerd_is_killed_in_the_middle() {
         );
         fake.on(
             "POST /images/create",
-            Answer::Json(200, json!({"status": "Pulling from wool"})),
+            Answer::Progress(json!({"status": "Pulling from wool"})),
         );
     }
     let mut flockerd = Flockerd::over_fakes(&[&fakes[0], &fakes[1]]).start();
@@ -351,7 +351,7 @@ fn a_run_can_be_repeated_after_flockerd_was_killed_while_the_image_was_pulled() 
     for fake in &fakes {
         fake.on(
             "POST /images/create",
-            Answer::Json(200, json!({"status": "Pulling from wool"})),
+            Answer::Progress(json!({"status": "Pulling from wool"})),
         );
     }
     flockerd.api().post(path, &body).expect(404);

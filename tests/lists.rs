@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{FakeDocker, Flockerd, NODES, container, flock};
 
@@ -103,7 +103,11 @@ fn version_and_ping_speak_for_the_flock() {
     let version = flockerd.api().get("/version").expect(200).json();
     assert_eq!(version["ApiVersion"], daemon["ApiVersion"]);
     assert_eq!(version["MinAPIVersion"], daemon["MinAPIVersion"]);
-    assert_eq!(version["Platform"]["Name"], "flockerd");
+    assert!(
+        version["Platform"]["Name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("flockerd"))
+    );
     for method in ["GET", "HEAD"] {
         let ping = flockerd.api().call(method, "/_ping", None).expect(200);
         assert_eq!(ping.header("api-version"), daemon["ApiVersion"].as_str());
@@ -118,10 +122,14 @@ fn a_version_out_of_range_is_refused_in_the_daemons_words() {
     let _scope = flock().shared();
     let flockerd = Flockerd::over_flock().start();
     for path in ["/v1.99/containers/json", "/v1.11/containers/json"] {
-        let expected = flock().nodes[0].api().get(path).expect(400);
+        let expected = flock().nodes[0].api().get(path).expect(400).text();
+        // A daemon says it to a client of before 1.24 in plain text.
+        let expected = serde_json::from_str::<Value>(&expected).map_or(expected, |body| {
+            body["message"].as_str().unwrap().to_owned()
+        });
         assert_eq!(
-            flockerd.api().get(path).expect(400).text().trim_end(),
-            expected.text().trim_end()
+            flockerd.api().get(path).expect(400).message(),
+            expected.trim_end()
         );
     }
 }

@@ -168,7 +168,7 @@ fn a7_a_short_id_is_found() {
     for id in ["a".repeat(12), "a".repeat(64)] {
         fixture
             .node1
-            .on("GET /containers/*", Answer::Json(200, json!("line")));
+            .on("GET /containers/a*", Answer::Json(200, json!("line")));
         fixture
             .flockerd
             .api()
@@ -400,7 +400,7 @@ fn a19_and_a20_a_pull_is_relayed_with_its_credentials() {
         for node in [&fixture.node1, &fixture.node2] {
             node.on(
                 "POST /images/create",
-                Answer::Json(200, json!({"status": "Pulling"})),
+                Answer::Progress(json!({"status": "Pulling"})),
             );
         }
         let mut connection = fixture.flockerd.api().connect();

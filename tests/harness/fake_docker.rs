@@ -15,6 +15,8 @@ use super::poll::DEADLINE;
 #[derive(Clone)]
 pub(crate) enum Answer {
     Json(u16, Value),
+    /// An object of progress in a chunked answer, as pulls are answered.
+    Progress(Value),
     /// These bytes instead of an HTTP answer, then the connection is closed.
     Bytes(Vec<u8>),
     /// These bytes, then the connection is reset in the middle of the answer.
@@ -298,6 +300,11 @@ impl Shared {
                 self.follow_events(stream)
             }
             Answer::Json(status, body) => write_json(stream.get_mut(), request, status, &body),
+            Answer::Progress(object) => {
+                let line = format!("{object}\r\n");
+                let chunks = format!("{}{:x}\r\n{line}\r\n0\r\n\r\n", chunked_head(), line.len());
+                stream.get_mut().write_all(chunks.as_bytes()).is_ok()
+            }
             Answer::Bytes(bytes) => stream
                 .get_mut()
                 .write_all(&bytes)
