@@ -1,0 +1,26 @@
+# demo: a flock of three real Docker hosts to play with; test: everything, from nothing; lint: what CI asks of the text.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flockerd/target
+# More tests than cores at a time: most of them wait for a daemon.
+export RUST_TEST_THREADS ?= 4
+TARGET = wasm32-wasip2
+
+.PHONY: demo test lint tools
+
+demo: tools
+	cargo build --release
+	cargo build --profile plugin --target $(TARGET) --package label-placement
+	tests/demo.sh
+
+test: tools
+	cargo test --workspace; status=$$?; tests/flock.sh wait; exit $$status
+
+lint:
+	cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# What a fresh Debian machine with cargo and gcc lacks.
+tools:
+	tests/flock.sh install
+	rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)

@@ -1,0 +1,20 @@
+//! What the tests stand on: real Docker hosts, scripted ones, the program under test, and raw clients.
+
+mod fake_docker;
+mod flockerd;
+mod fronts;
+mod http;
+mod plugins;
+mod poll;
+mod process;
+mod real_flock;
+mod scope;
+
+pub(crate) use fake_docker::{Answer, FakeDocker, container};
+pub(crate) use flockerd::{Flockerd, Front, binary};
+pub(crate) use http::{Connection, Reply, Target};
+pub(crate) use plugins::plugin;
+pub(crate) use poll::{DEADLINE, holds};
+pub(crate) use process::{Output, Running, run};
+pub(crate) use real_flock::{NODES, Node, Registry, flock};
+pub(crate) use scope::Scope;
