@@ -179,10 +179,11 @@ fn the_environment_is_read() {
 #[ignore = "run by `the_environment_is_read`"]
 fn inside_a_full_environment() {
     let config = read(&[]).unwrap().config().unwrap();
-    assert_eq!(config.listen, ["tcp://127.0.0.1:1", "unix:///run/f.sock"]);
+    let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["tcp://127.0.0.1:1", "unix:///run/f.sock"]);
     let backend = |name: &str, address: &str, labels: &[(&str, &str)]| BackendConfig {
         name: name.to_owned(),
-        address: address.to_owned(),
+        address: address.parse().unwrap(),
         labels: labels
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
@@ -211,6 +212,7 @@ fn inside_a_full_environment() {
         ["--listen", "tcp://h:1", "check"],
         ["check", "--listen", "tcp://h:1"],
     ] {
-        assert_eq!(read(&args).unwrap().config().unwrap().listen, ["tcp://h:1"]);
+        let listen = read(&args).unwrap().config().unwrap().listen;
+        assert_eq!(listen, ["tcp://h:1".parse().unwrap()]);
     }
 }

@@ -87,7 +87,7 @@ fn a_full_file_sets_everything() {
     let labels = [("zone", "eu"), ("rack", "7")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let backend = |name: &str, address: &str, labels: BTreeMap<_, _>| BackendConfig {
         name: name.to_owned(),
-        address: address.to_owned(),
+        address: address.parse().unwrap(),
         labels,
     };
     let audit = PluginConfig {
