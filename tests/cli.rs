@@ -78,7 +78,7 @@ fn a_wrong_value_is_told_with_its_line() {
         "state = \"memory\"\nprobe_interval = \"soon\"\n",
         &["soon", "2"],
     );
-    is_told(&[], "pull = \"never\"\n", &["pull", "never"]);
+    is_told(&[], "pull = \"never\"\n", &["never", "1"]);
     is_told(&[], "[[backend]]\nname = \"a\"\n", &["address"]);
     is_told(&[], "state = ", &["1"]);
 }

@@ -108,6 +108,21 @@ fn the_head_comes_before_any_event_and_a_lost_host_does_not_end_the_stream() {
     fakes[1].hang_up();
     fakes[0].emit(&event("two"));
     assert_eq!(action(&mut stream), "two");
+}
+
+#[test]
+fn a_host_that_was_lost_comes_back_to_the_stream() {
+    let fakes = [FakeDocker::start(), FakeDocker::start()];
+    let flockerd = Flockerd::over_fakes(&[&fakes[0], &fakes[1]])
+        .toml("probe_interval = \"200ms\"")
+        .start();
+    let listeners = |count: usize| fakes.iter().all(|fake| fake.listeners() == count);
+    eventually!(listeners(1));
+    let mut stream = flockerd.api().connect();
+    stream.request("GET", "/events", &[], b"");
+    stream.head().expect(200);
+    eventually!(listeners(2));
+    fakes[1].hang_up();
     eventually!(listeners(2));
     fakes[1].emit(&event("three"));
     assert_eq!(action(&mut stream), "three");

@@ -9,6 +9,8 @@ mod harness;
 
 /// The command line and the configuration.
 mod cli;
+/// flockerd killed in the middle.
+mod crash;
 /// What `make demo` shows.
 mod demo;
 /// The table of the Docker API.
@@ -17,10 +19,16 @@ mod endpoints;
 mod events;
 /// Hosts that die, hang, lie, and come back.
 mod faults;
+/// Connections that leave HTTP, stay open or are given up.
+mod hijack;
+/// Plugins that misbehave.
+mod hostile;
 /// The harness does what the tests rely on.
 mod hosts;
 /// The layers of the source.
 mod layers;
+/// The life of a container, with the docker CLI.
+mod life;
 /// Lists, totals, prunes and what is refused, over all hosts.
 mod lists;
 /// The vectors of flockerd's ancestor.
@@ -29,11 +37,11 @@ mod mdock;
 mod names;
 /// Where new containers go.
 mod placement;
-/// Plugins, well-behaved and hostile.
+/// Every plugin that is shipped, and one that tells what it sees.
 mod plugins;
 /// Images that are not there yet.
 mod pull;
-/// `docker run` and the life of a container.
+/// `docker run`.
 mod run;
-/// Attach, exec, wait and what else outlives a request.
+/// Terminals and large amounts of input and output.
 mod stream;

@@ -123,6 +123,11 @@ fn pull_and_repeated_create_go_where_the_create_was_routed_with_the_credentials_
         let progress = call("/v1.41/images/create?fromImage=wool&tag=1", &headers, b"").expect(200);
         assert!(progress.text().contains("Pulling from wool"));
         for fake in &fakes {
+            // What a plugin with a `map` hook is shown.
+            fake.on(
+                "GET /images/wool:1/json",
+                Answer::Json(200, json!({"Id": "sha256:1"})),
+            );
             fake.on(
                 "POST /containers/create",
                 Answer::Json(201, json!({"Id": "f".repeat(64), "Warnings": []})),

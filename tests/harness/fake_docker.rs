@@ -1,7 +1,7 @@
 //! A scripted Docker daemon: answers as told, misbehaves as told, and remembers what it was asked.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, Weak},
     thread,
@@ -10,6 +10,12 @@ use std::{
 use serde_json::{Value, json};
 
 use super::poll::DEADLINE;
+
+mod request;
+mod usual;
+
+pub(crate) use request::Request;
+pub(crate) use usual::container;
 
 /// How one request is answered.
 #[derive(Clone)]
@@ -42,79 +48,6 @@ impl Answer {
 
     pub(crate) fn talk(talk: impl Fn(&Request, TcpStream) + Send + Sync + 'static) -> Self {
         Self::Talk(Arc::new(talk))
-    }
-}
-
-/// What the daemon was asked.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    /// Without the version prefix and the query: `/containers/json`.
-    pub(crate) path: String,
-    /// As it was sent: `/v1.41/containers/json?all=1`.
-    pub(crate) target: String,
-    /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// `POST /containers/create`
-    pub(crate) fn line(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
-
-    /// Reads one; none at the end of the connection. An upgrading request has no body.
-    fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            match line.trim_end() {
-                "" if lines.is_empty() => {}
-                "" => break,
-                line => lines.push(line.to_owned()),
-            }
-        }
-        let mut first = lines[0].split(' ').map(str::to_owned);
-        let (method, target) = (first.next()?, first.next()?);
-        let split = |line: &String| {
-            line.split_once(':')
-                .map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned()))
-        };
-        let headers = lines[1..].iter().filter_map(split).collect();
-        let path = strip_version(target.split('?').next().unwrap_or_default()).to_owned();
-        let mut request = Self {
-            method,
-            path,
-            target,
-            headers,
-            body: Vec::new(),
-        };
-        request.body = request.read_body(stream)?;
-        Some(request)
-    }
-
-    fn read_body(&self, stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-        if self.header("transfer-encoding").is_some() {
-            return read_chunks(stream);
-        }
-        let length = self
-            .header("content-length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0);
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).ok()?;
-        Some(body)
     }
 }
 
@@ -201,6 +134,7 @@ impl FakeDocker {
 
     /// Closes every connection, as a daemon does that restarts.
     pub(crate) fn hang_up(&self) {
+        self.shared.listeners.lock().unwrap().clear();
         for connection in self.shared.connections.lock().unwrap().drain(..) {
             if let Some(connection) = connection.upgrade() {
                 let _ = connection.shutdown(Shutdown::Both);
@@ -271,24 +205,10 @@ impl Shared {
         let rule = script
             .iter()
             .find(|(line, _)| matches(line, &request.line()));
-        rule.map_or_else(|| self.usual(request), |(_, answer)| answer.clone())
-    }
-
-    /// What a daemon with these containers and nothing else would say.
-    fn usual(&self, request: &Request) -> Answer {
-        let containers = self.containers.lock().unwrap().clone();
-        match request.line().as_str() {
-            "GET /_ping" | "HEAD /_ping" => Answer::Json(200, json!("OK")),
-            "GET /version" => Answer::Json(200, version()),
-            "GET /info" => Answer::Json(200, info(&containers)),
-            "GET /containers/json" => Answer::Json(200, Value::Array(containers)),
-            "GET /images/json" | "GET /networks" => Answer::Json(200, json!([])),
-            "GET /volumes" => Answer::Json(200, json!({"Volumes": [], "Warnings": null})),
-            line => match container_of(&request.path) {
-                Some(reference) => inspect(&containers, line, reference),
-                None => Answer::error(404, "page not found"),
-            },
-        }
+        rule.map_or_else(
+            || usual::answer(&self.containers.lock().unwrap(), request),
+            |(_, answer)| answer.clone(),
+        )
     }
 
     /// Returns whether the connection goes on.
@@ -357,96 +277,9 @@ impl Shared {
     }
 }
 
-/// A container as a list shows it; the id is one character, 64 times.
-pub(crate) fn container(id: char, names: &[&str]) -> Value {
-    json!({
-        "Id": id.to_string().repeat(64), "Names": names, "Image": "busybox", "ImageID": "sha256:1", "Command": "sh",
-        "Created": 1_700_000_000 + u32::from(id), "Ports": [], "Labels": {}, "State": "running", "Status": "Up 1 second",
-        "HostConfig": {"NetworkMode": "default"}, "NetworkSettings": {"Networks": {}}, "Mounts": []
-    })
-}
-
-fn version() -> Value {
-    json!({
-        "Platform": {"Name": ""}, "Components": [], "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12",
-        "GitCommit": "fake", "GoVersion": "go1", "Os": "linux", "Arch": "amd64", "KernelVersion": "6", "BuildTime": ""
-    })
-}
-
-fn info(containers: &[Value]) -> Value {
-    json!({
-        "ID": "FAKE", "Containers": containers.len(), "ContainersRunning": containers.len(), "ContainersPaused": 0,
-        "ContainersStopped": 0, "Images": 1, "NCPU": 2, "MemTotal": 1_000_000_000_u64, "Name": "fake", "Driver": "overlay2",
-        "ServerVersion": "20.10.24", "OSType": "linux", "Architecture": "x86_64", "Labels": [], "Warnings": null,
-        "Swarm": {"LocalNodeState": "inactive", "ControlAvailable": false}
-    })
-}
-
-fn inspect(containers: &[Value], line: &str, reference: &str) -> Answer {
-    let is_it = |container: &&Value| {
-        let id = container["Id"].as_str().unwrap_or_default();
-        let named = |name: &Value| name.as_str() == Some(&format!("/{reference}"));
-        id.starts_with(reference)
-            || container["Names"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .any(named)
-    };
-    match containers.iter().find(is_it) {
-        None => Answer::error(404, &format!("No such container: {reference}")),
-        Some(found) if line.starts_with("GET ") && line.ends_with("/json") => {
-            Answer::Json(200, details(found))
-        }
-        Some(_) => Answer::Json(204, Value::Null),
-    }
-}
-
-fn details(container: &Value) -> Value {
-    let name = container["Names"][0].as_str().unwrap_or("/nameless");
-    json!({
-        "Id": container["Id"], "Name": name, "Created": "2023-11-14T22:13:20Z", "Image": "sha256:1",
-        "Path": "sh", "Args": [], "State": {"Status": "running", "Running": true},
-        "Config": {"Image": "busybox", "Tty": false, "Labels": {}, "Env": [], "Cmd": ["sh"]},
-        "HostConfig": {"NetworkMode": "default"}, "NetworkSettings": {"Networks": {}}, "Mounts": []
-    })
-}
-
-/// The reference in `/containers/{c}` and `/containers/{c}/...`.
-fn container_of(path: &str) -> Option<&str> {
-    let rest = path.strip_prefix("/containers/")?;
-    let reference = rest.split('/').next()?;
-    (!matches!(reference, "create" | "prune")).then_some(reference)
-}
-
 fn matches(rule: &str, line: &str) -> bool {
     rule.strip_suffix('*')
         .map_or(rule == line, |start| line.starts_with(start))
-}
-
-fn strip_version(path: &str) -> &str {
-    match path
-        .strip_prefix("/v1.")
-        .and_then(|rest| rest.find('/').map(|at| &rest[at..]))
-    {
-        Some(rest) => rest,
-        None => path,
-    }
-}
-
-fn read_chunks(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok()?;
-        let size = usize::from_str_radix(line.trim(), 16).ok()?;
-        let mut chunk = vec![0; size + 2];
-        stream.read_exact(&mut chunk).ok()?;
-        if size == 0 {
-            return Some(body);
-        }
-        body.extend(&chunk[..size]);
-    }
 }
 
 fn common_headers() -> &'static str {
