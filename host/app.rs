@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub use check::check;
-pub use endpoints::endpoints;
+pub use endpoints::{Format, endpoints};
 
 /// A flockerd that listens but does not serve yet.
 pub struct App {

@@ -4,7 +4,10 @@ use std::ffi::OsString;
 
 use clap::{Parser, error::ErrorKind};
 
-use crate::config::{Config, Flags, Problem};
+use crate::{
+    app::Format,
+    config::{Config, Flags, Problem},
+};
 
 /// Makes a flock of Docker hosts look like one
 ///
@@ -31,13 +34,6 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    Text,
-    Markdown,
-    Json,
 }
 
 /// Why the command line gave no [`Cli`].

@@ -4,10 +4,15 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::{
-    cli::Format,
-    docker::endpoint::{ENDPOINTS, Endpoint},
-};
+use crate::docker::endpoint::{ENDPOINTS, Endpoint};
+
+/// How the table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Markdown,
+    Json,
+}
 
 /// Writes the table.
 pub fn endpoints(format: Format) -> String {

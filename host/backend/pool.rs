@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use super::connect;
 use crate::{
     address::Address,
-    docker::{Body, BodyError},
+    docker::{self, Body, BodyError},
     socket::Socket,
 };
 
@@ -77,8 +77,10 @@ impl Pool {
         self.idle.lock().clear();
     }
 
-    /// Sends a request over an idle connection or a new one. A request that an old connection did not take is sent
-    /// again; one that it took never is.
+    /// Sends a request over an idle connection or a new one.
+    ///
+    /// A daemon may close an idle connection at any moment. A request that such a connection did not take is sent
+    /// again; one that it took only if asking twice is the same as asking once.
     pub(super) async fn send(
         &self,
         mut request: Request<Body>,
@@ -87,10 +89,11 @@ impl Pool {
             if sender.ready().await.is_err() {
                 continue;
             }
+            let spare = spare(&request);
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok(self.lend(response, sender)),
-                Err(mut failure) => match failure.take_message() {
-                    Some(untouched) => request = untouched,
+                Err(mut failure) => match failure.take_message().or(spare) {
+                    Some(unanswered) => request = unanswered,
                     None => return Err(failure.into_error().into()),
                 },
             }
@@ -167,6 +170,18 @@ impl Idle {
             idle.push((sender, Instant::now()));
         }
     }
+}
+
+/// A copy of a request that only asks.
+fn spare(request: &Request<Body>) -> Option<Request<Body>> {
+    let only_asks = matches!(*request.method(), Method::GET | Method::HEAD);
+    (only_asks && request.body().is_end_stream()).then(|| {
+        let mut spare = Request::new(docker::empty());
+        *spare.method_mut() = request.method().clone();
+        *spare.uri_mut() = request.uri().clone();
+        *spare.headers_mut() = request.headers().clone();
+        spare
+    })
 }
 
 /// An answer's body that holds its connection until its end. Dropped before, it closes the connection.

@@ -126,10 +126,10 @@ impl<'a> Source<'a> {
                 format!("{place}: unknown key \"{key}\""),
                 nearest(key, &known),
             ),
-            None => Problem {
-                message: format!("{place}: {}", error.message().replace('\n', ", ")),
-                hint: None,
-            },
+            None => Problem::new(
+                format!("{place}: {}", error.message().replace('\n', ", ")),
+                "the README lists every key with its form",
+            ),
         }
     }
 }

@@ -50,13 +50,16 @@ impl Call {
 
     /// What the path's parameter names, decoded, without a leading slash: a container, an exec, an image.
     pub fn reference(&self) -> Cow<'_, str> {
-        let raw = endpoint::find(&self.method, &self.path)
-            .and_then(|(_, raw)| raw)
-            .unwrap_or_default();
-        match percent_decode_str(raw).decode_utf8_lossy() {
+        match percent_decode_str(self.raw_reference()).decode_utf8_lossy() {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches('/')),
             Cow::Owned(text) => Cow::Owned(text.trim_start_matches('/').to_owned()),
         }
+    }
+
+    /// The path's parameter as the client wrote it.
+    pub fn raw_reference(&self) -> &str {
+        let found = endpoint::find(&self.method, &self.path);
+        found.and_then(|(_, raw)| raw).unwrap_or_default()
     }
 
     /// Puts another name into the path in place of the parameter.

@@ -1,9 +1,17 @@
 //! The instances of a plugin: fresh for each call or kept warm, never more than allowed, none longer than its timeout.
 
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use tokio::{
+    runtime::{Handle, RuntimeFlavor},
     sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit},
+    task::block_in_place,
     time::timeout,
 };
 use wasmtime::{
@@ -23,6 +31,10 @@ use super::{
     imports::{Context, Identity, View},
     limits,
 };
+
+/// A guest that computes so long without a pause is not like the others. Shorter than the epoch's tick, which is what
+/// makes it pause at all.
+const BUSY: Duration = Duration::from_millis(5);
 
 /// A plugin in its chain: a component and where its keys are.
 #[derive(Clone)]
@@ -149,11 +161,14 @@ impl Component {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let allowed = self.settings.timeout;
-        timeout(allowed, work).await.unwrap_or_else(|_| {
-            let reason =
-                format!("it gave no answer within {allowed:?}, the wait for an instance included");
-            Err(Failure::broken(reason))
-        })
+        aside_when_busy(timeout(allowed, work))
+            .await
+            .unwrap_or_else(|_| {
+                let reason = format!(
+                    "it gave no answer within {allowed:?}, the wait for an instance included"
+                );
+                Err(Failure::broken(reason))
+            })
     }
 
     async fn visit(&self, view: View) -> Result<Visit<'_>, Failure> {
@@ -179,6 +194,30 @@ impl Component {
         let instance = self.template.instantiate_async(&mut store).await?;
         Ok(Running { store, instance })
     }
+}
+
+/// Runs work that turns out to compute for long on a thread of its own, so that what this thread has to do besides
+/// does not wait for a guest that loops.
+async fn aside_when_busy<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let first = poll_fn(|context| {
+        let begun = Instant::now();
+        match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if begun.elapsed() >= BUSY => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    match first.await {
+        Some(done) => done,
+        None if can_step_aside() => block_in_place(|| Handle::current().block_on(work)),
+        None => work.await,
+    }
+}
+
+/// Only the runtime with many threads can give one away.
+fn can_step_aside() -> bool {
+    Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread
 }
 
 impl Seats {

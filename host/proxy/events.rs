@@ -1,109 +1,249 @@
 //! `GET /events`: every backend's events as one stream.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 use http::{Response, StatusCode};
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
+};
 
 use super::{Proxy, Turn, forward, lists::LABEL};
 use crate::{
     backend::Backend,
-    docker::{Body, BodyError, call::Call, lines::Lines, message},
+    docker::{Body, BodyError, call::Call, event::Event, lines::Lines, message, query::Query},
     error::Error,
 };
 
 /// Events that wait for a slow client, over all backends; a full queue stops the reading, not the daemon.
 const QUEUE: usize = 256;
+/// How long an event waits for an earlier one of another backend.
+const WINDOW: Duration = Duration::from_millis(50);
+/// The pause before a lost stream is opened again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// An event of a backend: when, by the daemon's clock in nanoseconds, and the line for the client.
+type Timed = (i64, Bytes);
 
 impl Proxy {
-    /// Opens the stream of every backend and interleaves them as they come. The head is sent at once: clients wait for
-    /// it before they do what they want to see.
+    /// Opens the stream of every backend and joins them. The head is sent at once: clients wait for it before they do
+    /// what they want to see.
     pub(super) async fn events(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
         turn.some_backend()?;
-        let open = turn
-            .flock
-            .usable()
-            .map(|backend| self.open_events(turn, &call, backend));
-        let mut streams = Vec::new();
-        let mut refused = None;
-        for (backend, answer) in join_all(open).await {
-            match answer {
-                Ok(response) if response.status().is_success() => streams.push((backend, response)),
-                Ok(response) => refused = Some(response),
-                Err(error) => {
-                    tracing::warn!(backend = %backend.name, %error, "events of a backend are missing")
-                }
-            }
+        let call = Arc::new(call);
+        let sources = turn.flock.backends().iter().map(|backend| Source {
+            backend: backend.clone(),
+            turn: turn.clone(),
+            call: call.clone(),
+            last: 0,
+        });
+        let opened = join_all(sources.map(|source| self.opened(source))).await;
+        if let Some(refusal) = all_refused(&opened) {
+            return Ok(opened
+                .into_iter()
+                .nth(refusal)
+                .and_then(|(_, answer)| answer.ok())
+                .unwrap_or_default());
         }
-        match (streams.is_empty(), refused) {
-            (true, Some(refusal)) => Ok(refusal),
-            (true, None) => Err(Error::NoBackend),
-            (false, _) => Ok(message::json(StatusCode::OK, Bytes::new()).map(|_| merge(streams))),
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        for (source, answer) in opened {
+            let lines = answer.ok().filter(|answer| answer.status().is_success());
+            let lines = lines.map(|answer| Lines::new(answer.into_body()));
+            tokio::spawn(source.run(lines, sender.clone()));
         }
+        let joined = Joined {
+            receiver,
+            waiting: Vec::new(),
+            flush_at: None,
+            past: is_past(&call.query),
+        };
+        Ok(message::json(StatusCode::OK, Bytes::new()).map(|_| joined.body()))
     }
 
-    async fn open_events(
-        &self,
-        turn: &Turn,
-        call: &Call,
-        backend: &Arc<Backend>,
-    ) -> (Arc<Backend>, Result<Response<Body>, Error>) {
+    async fn opened(&self, source: Source) -> (Source, Result<Response<Body>, Error>) {
         let limit = self.settings.backend_timeout;
-        let answer = async { backend.send(forward::request(turn, call.copy())?).await };
         let late = |_| {
             Err(Error::backend(
-                &backend.name,
+                &source.backend.name,
                 format!("no answer within {limit:?}"),
             ))
         };
-        let answer = tokio::time::timeout(limit, answer)
+        let answer = tokio::time::timeout(limit, source.open())
             .await
             .unwrap_or_else(late);
-        (backend.clone(), answer)
+        if let Err(error) = &answer {
+            tracing::warn!(backend = %source.backend.name, %error, "events of a backend are missing");
+        }
+        (source, answer)
     }
 }
 
-/// One body of several streams. It ends when all have ended; when the client goes, so do they.
-fn merge(streams: Vec<(Arc<Backend>, Response<Body>)>) -> Body {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    for (backend, response) in streams {
-        tokio::spawn(follow(
-            backend,
-            Lines::new(response.into_body()),
-            sender.clone(),
-        ));
-    }
-    let frames = futures_util::stream::unfold(receiver, |mut receiver| async {
-        let event: Bytes = receiver.recv().await?;
-        Some((Ok::<_, BodyError>(Frame::data(event)), receiver))
-    });
-    http_body_util::BodyExt::boxed_unsync(StreamBody::new(frames))
+/// Where the refusal to pass on is, when no backend opened its stream and one said why.
+fn all_refused(opened: &[(Source, Result<Response<Body>, Error>)]) -> Option<usize> {
+    let status =
+        |answer: &Result<Response<Body>, Error>| answer.as_ref().ok().map(Response::status);
+    let good = opened
+        .iter()
+        .any(|(_, answer)| status(answer).is_some_and(|status| status.is_success()));
+    (!good)
+        .then(|| opened.iter().position(|(_, answer)| answer.is_ok()))
+        .flatten()
 }
 
-/// Passes a backend's events on until it ends or nobody listens.
-async fn follow(backend: Arc<Backend>, mut lines: Lines, client: mpsc::Sender<Bytes>) {
-    let label = Value::from(&*backend.name).to_string();
-    loop {
-        let line = tokio::select! {
-            line = lines.next() => line,
-            () = client.closed() => return,
-        };
-        match line {
-            Ok(Some(line)) => {
-                if client.send(marked(&line, &label)).await.is_err() {
-                    return;
-                }
+/// True for a client that asks for what has been, until a moment that is over.
+fn is_past(query: &Query) -> bool {
+    let until = query
+        .filled("until")
+        .and_then(|until| until.parse::<f64>().ok());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    until.is_some_and(|until| until <= now.as_secs_f64())
+}
+
+/// One backend's events for one client.
+struct Source {
+    backend: Arc<Backend>,
+    turn: Turn,
+    call: Arc<Call>,
+    /// The time of the last event passed on.
+    last: i64,
+}
+
+impl Source {
+    /// Opens the stream, after a loss from the last event on.
+    async fn open(&self) -> Result<Response<Body>, Error> {
+        let mut call = self.call.copy();
+        if self.last > 0 {
+            let since = format!(
+                "{}.{:09}",
+                self.last / 1_000_000_000,
+                self.last % 1_000_000_000
+            );
+            call.query = call.query.with("since", &since);
+        }
+        self.backend.send(forward::request(&self.turn, call)?).await
+    }
+
+    /// Passes the events on until they end or nobody listens. A stream that is lost is opened again when the backend
+    /// is back.
+    async fn run(mut self, mut lines: Option<Lines>, client: mpsc::Sender<Timed>) {
+        let bounded = self.call.query.filled("until").is_some();
+        loop {
+            let ended = tokio::select! {
+                ended = self.follow(&mut lines, &client) => ended,
+                () = client.closed() => return,
+            };
+            if ended && bounded {
+                return;
             }
-            Ok(None) => return,
-            Err(reason) => {
-                return tracing::warn!(backend = %backend.name, reason, "events of a backend broke off");
+            tokio::select! {
+                opened = self.reopen() => lines = opened,
+                () = client.closed() => return,
             }
         }
+    }
+
+    /// Follows one stream; true when it ended as it should, false when it broke off.
+    async fn follow(&mut self, lines: &mut Option<Lines>, client: &mpsc::Sender<Timed>) -> bool {
+        let Some(lines) = lines else { return false };
+        let label = Value::from(&*self.backend.name).to_string();
+        let seen = self.last;
+        loop {
+            match lines.next().await {
+                Ok(Some(line)) => {
+                    let time =
+                        serde_json::from_slice::<Event>(&line).map_or(0, |event| event.time_nano);
+                    // What was passed on before a loss comes again after it.
+                    if time <= seen && seen > 0 {
+                        continue;
+                    }
+                    self.last = self.last.max(time);
+                    if client.send((time, marked(&line, &label))).await.is_err() {
+                        return true;
+                    }
+                }
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Waits for the backend and opens its stream again.
+    async fn reopen(&mut self) -> Option<Lines> {
+        sleep(PAUSE).await;
+        self.backend.up().await;
+        let answer = self
+            .open()
+            .await
+            .ok()
+            .filter(|answer| answer.status().is_success());
+        answer.map(|answer| Lines::new(answer.into_body()))
+    }
+}
+
+/// The events of all backends, ordered by time within a small window.
+struct Joined {
+    receiver: mpsc::Receiver<Timed>,
+    waiting: Vec<Timed>,
+    /// When what waits goes to the client.
+    flush_at: Option<Instant>,
+    /// Everything has happened: order the whole.
+    past: bool,
+}
+
+impl Joined {
+    /// The events as a body. It ends when all backends' streams have ended; when the client goes, so do they.
+    fn body(self) -> Body {
+        let frames = futures_util::stream::unfold(self, |mut joined| async {
+            let events = joined.next().await?;
+            Some((Ok::<_, BodyError>(Frame::data(events)), joined))
+        });
+        StreamBody::new(frames).boxed_unsync()
+    }
+
+    /// The next events, in order; none at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let event = match self.flush_at {
+                Some(at) => match timeout_at(at, self.receiver.recv()).await {
+                    Ok(event) => event,
+                    Err(_) => return Some(self.flush()),
+                },
+                None => self.receiver.recv().await,
+            };
+            match event {
+                Some(event) => self.take(event),
+                None if self.waiting.is_empty() => return None,
+                None => return Some(self.flush()),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Timed) {
+        self.waiting.push(event);
+        if !self.past && self.flush_at.is_none() {
+            self.flush_at = Some(Instant::now() + WINDOW);
+        }
+    }
+
+    fn flush(&mut self) -> Bytes {
+        self.flush_at = None;
+        // Stable, so that one daemon's order stands above all.
+        self.waiting.sort_by_key(|(time, _)| *time);
+        let mut events = BytesMut::new();
+        self.waiting
+            .drain(..)
+            .for_each(|(_, line)| events.extend_from_slice(&line));
+        events.freeze()
     }
 }
 
@@ -153,5 +293,27 @@ mod tests {
             let marked = marked(line.as_bytes(), "\"n1\"");
             assert_eq!(marked, format!("{expected}\n"));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_are_ordered_within_the_window() {
+        let (sender, receiver) = mpsc::channel(8);
+        let mut joined = Joined {
+            receiver,
+            waiting: Vec::new(),
+            flush_at: None,
+            past: false,
+        };
+        for time in [3, 1, 2] {
+            sender
+                .send((time, Bytes::from(time.to_string())))
+                .await
+                .unwrap();
+        }
+        assert_eq!(joined.next().await.unwrap(), "123");
+        sender.send((0, Bytes::from("0"))).await.unwrap();
+        drop(sender);
+        assert_eq!(joined.next().await.unwrap(), "0");
+        assert_eq!(joined.next().await, None);
     }
 }

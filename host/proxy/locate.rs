@@ -30,7 +30,7 @@ impl Proxy {
         match object {
             Object::Container => {
                 let (name, located) = self.container(turn, &reference).await?;
-                if name != reference {
+                if name != call.raw_reference() {
                     call.set_reference(&located.id);
                 }
                 turn.backend(&located.backend)
@@ -52,7 +52,15 @@ impl Proxy {
             Lookup::Found(located) => located,
             Lookup::SameName(all) => return Err(same_name(name, &all)),
             Lookup::SamePrefix => return Err(same_prefix(turn, name)),
-            Lookup::Missing => self.ask_for_container(turn, name, backend).await?,
+            Lookup::Missing => self
+                .ask_for_container(turn, name, backend)
+                .await?
+                .ok_or_else(|| {
+                    Error::refused(
+                        StatusCode::NOT_FOUND,
+                        format!("No such container: {reference}"),
+                    )
+                })?,
         };
         Ok((Cow::Borrowed(name), located))
     }
@@ -64,9 +72,7 @@ impl Proxy {
         turn: &Turn,
         name: &str,
         backend: Option<&str>,
-    ) -> Result<Located, Error> {
-        let missing =
-            || Error::refused(StatusCode::NOT_FOUND, format!("No such container: {name}"));
+    ) -> Result<Option<Located>, Error> {
         let path = format!("/containers/{}/json", encode(name));
         let asked = turn
             .flock
@@ -80,8 +86,7 @@ impl Proxy {
             located.extend(self.learn(backend, &String::from_utf8_lossy(body)));
         }
         match located.len() {
-            0 => Err(missing()),
-            1 => Ok(located.remove(0)),
+            0 | 1 => Ok(located.pop()),
             _ => Err(same_name(name, &located)),
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -121,7 +121,10 @@ impl Proxy {
             client,
             _underway: underway,
         };
-        Ok(response.map(|body| pull.watch(body)))
+        let (mut head, body) = response.into_parts();
+        // With a known length nobody would ask for the end, and the end is what is waited for.
+        head.headers.remove(header::CONTENT_LENGTH);
+        Ok(Response::from_parts(head, pull.watch(body)))
     }
 
     async fn place_pull(
