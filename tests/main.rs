@@ -41,6 +41,8 @@ mod placement;
 mod plugins;
 /// Images that are not there yet.
 mod pull;
+/// The README.
+mod readme;
 /// `docker run`.
 mod run;
 /// Terminals and large amounts of input and output.

@@ -1,0 +1,199 @@
+//! What the README says of the code is true.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use flockerd::{
+    config::{Config, Flags, KEYS, Key},
+    docker::endpoint::{ENDPOINTS, Endpoint},
+};
+use tempfile::TempDir;
+
+use crate::harness::{binary, run};
+
+const README: &str = include_str!("../README.md");
+const SDK: &str = include_str!("../plugin-sdk/src/lib.rs");
+
+#[test]
+fn the_configuration_reference_is_that_of_the_code() {
+    let expected: Vec<String> = KEYS.iter().map(line).collect();
+    assert_eq!(table("| key | default | meaning |"), expected);
+}
+
+/// A key as a line of the reference.
+fn line(key: &Key) -> String {
+    let default = key.default.map(|text| format!("`{text}` "));
+    let default = default.unwrap_or_default();
+    format!("| `{}` | {default}| {} |", key.name, key.meaning)
+}
+
+#[test]
+fn every_flag_and_its_variable_is_mentioned() {
+    let helps = [&["--help"][..], &["endpoints", "--help"]];
+    let named: BTreeSet<String> = helps.into_iter().flat_map(flags).collect();
+    assert!(named.contains("--backend-timeout") && named.contains("FLOCKERD_LOG"));
+    for name in named {
+        assert!(mentions(&name), "{name}");
+    }
+}
+
+/// The long flags and the variables of a help text.
+fn flags(arguments: &[&str]) -> Vec<String> {
+    let home = TempDir::new().unwrap();
+    let help = run(binary(home.path()).args(arguments), b"").ok();
+    let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+    let names = words.filter(|word| {
+        let flag = word.strip_prefix("--");
+        flag.is_some_and(|name| !name.is_empty()) || word.starts_with("FLOCKERD_")
+    });
+    names.map(str::to_owned).collect()
+}
+
+/// Whether the README has the word, not only as the beginning of a longer one.
+fn mentions(word: &str) -> bool {
+    README.match_indices(word).any(|(at, found)| {
+        let next = README[at + found.len()..].chars().next();
+        next.is_some_and(|next| !next.is_ascii_alphanumeric() && !"-_".contains(next))
+    })
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let links: Vec<&str> = README
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(link, _)| link)
+        .filter(|link| !link.contains("://"))
+        .collect();
+    assert!(links.len() > 10, "{links:?}");
+    let headings: BTreeSet<String> = README.lines().filter_map(anchor).collect();
+    for link in links {
+        match link.strip_prefix('#') {
+            Some(heading) => assert!(headings.contains(heading), "{link}"),
+            None => assert!(root.join(link).exists(), "{link}"),
+        }
+    }
+}
+
+/// The anchor of a heading: small letters and dashes.
+fn anchor(line: &str) -> Option<String> {
+    let title = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let letters = title.to_lowercase().replace(' ', "-");
+    let kept = letters
+        .chars()
+        .filter(|c| c.is_alphanumeric() || "-_".contains(*c));
+    Some(kept.collect())
+}
+
+#[test]
+fn every_shipped_plugin_and_every_hook_is_described() {
+    for (folder, extension) in [("plugins", None), ("wit", Some("wit"))] {
+        for file in entries(folder) {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let general = ["types.wit", "worlds.wit"].contains(&name);
+            if file.extension().and_then(|found| found.to_str()) == extension && !general {
+                assert!(README.contains(&format!("]({folder}/{name}")), "{name}");
+            }
+        }
+    }
+}
+
+fn entries(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = fs::read_dir(root.join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn the_plugin_from_nothing_is_the_one_of_the_sdk() {
+    let documented = SDK.split("//! ```\n").nth(1).unwrap();
+    let (plugin, _) = documented.split_once("//! // And its test").unwrap();
+    let lines = plugin.lines().map(|line| {
+        let code = line.strip_prefix("//!").unwrap();
+        code.strip_prefix(' ').unwrap_or(code)
+    });
+    let plugin = lines.collect::<Vec<_>>().join("\n");
+    assert_eq!(code("rust"), [plugin.trim_end()]);
+}
+
+#[test]
+fn every_configuration_that_is_shown_is_valid() {
+    let manifest = |text: &str| text.starts_with("[package]");
+    let shown: Vec<&str> = code("toml")
+        .into_iter()
+        .filter(|text| !manifest(text))
+        .collect();
+    assert_eq!(shown.len(), 2);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("flockerd.toml");
+    for text in shown {
+        fs::write(&file, text).unwrap();
+        let flags = Flags {
+            config: Some(OsString::from(&file)),
+            ..Flags::default()
+        };
+        let config = Config::load(&flags).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
+        assert!(!config.plugins.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_served_is_said() {
+    let rows = table("| what | endpoints |");
+    let patterns: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    for row in ENDPOINTS {
+        let said = patterns.iter().any(|pattern| covers(pattern, row));
+        assert_eq!(said, !row.served(), "{row}");
+    }
+    for pattern in patterns {
+        assert!(
+            ENDPOINTS.iter().any(|row| covers(pattern, row)),
+            "{pattern}"
+        );
+    }
+}
+
+/// Whether a pattern, `/networks*` or `GET /volumes*`, covers a row of the API table.
+fn covers(pattern: &str, row: &Endpoint) -> bool {
+    let (method, path) = pattern.split_once(' ').unwrap_or(("", pattern));
+    let same_method = method.is_empty() || row.method == method;
+    same_method
+        && match path.strip_suffix('*') {
+            Some(start) => row.path.starts_with(start),
+            None => row.path == path,
+        }
+}
+
+#[test]
+fn every_mode_is_explained() {
+    for row in ENDPOINTS {
+        assert!(
+            README.contains(&format!("| `{}` |", row.mode.name())),
+            "{row}"
+        );
+    }
+}
+
+/// The lines of the table with this head.
+fn table(head: &str) -> Vec<&'static str> {
+    let lines = README.lines().skip_while(|line| *line != head).skip(2);
+    lines.take_while(|line| line.starts_with('|')).collect()
+}
+
+/// The blocks of code in one language.
+fn code(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    let rest = README.match_indices(&fence);
+    let blocks = rest.filter_map(|(at, found)| README[at + found.len()..].split_once("\n```"));
+    blocks.map(|(block, _)| block).collect()
+}
