@@ -1,81 +1,92 @@
 //! `flockerd check`: configuration, plugins and backends verified, one line each.
 
-use std::{fmt::Write, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use super::sources;
 use crate::{
-    backend::Health,
+    backend::{Backend, Health},
     config::{Config, PluginConfig},
     inventory::{Inventory, Timing},
-    plugin::{Hook, Plugins},
+    plugin::{Hook, Loaded, Plugins},
     shutdown::Shutdown,
+    state::memory::Memory,
 };
 
 /// Verifies everything that serving would need. Returns the report and whether all is well.
 pub async fn check(config: &Config) -> (String, bool) {
     let mut report = String::from("ok    configuration\n");
-    let (mut well, mut listed) = (true, false);
+    let mut well = true;
     for plugin in &config.plugins {
-        let (line, found) = check_plugin(plugin).await;
-        well &= found.is_some();
-        listed |= found.is_some_and(|hooks| hooks.contains(&Hook::List));
+        let (line, good) = check_plugin(plugin).await;
+        well &= good;
         report.push_str(&line);
     }
-    well &= check_backends(config, listed, &mut report).await;
+    well &= check_backends(config, well, &mut report).await;
     (report, well)
 }
 
-async fn check_plugin(plugin: &PluginConfig) -> (String, Option<Vec<Hook>>) {
-    let name = &plugin.name;
+async fn check_plugin(plugin: &PluginConfig) -> (String, bool) {
     match Plugins::load(std::slice::from_ref(plugin)).await {
         Ok(loaded) => {
-            let hooks: Vec<Hook> = loaded
-                .infos()
-                .into_iter()
-                .flat_map(|info| info.hooks)
-                .collect();
-            let names: Vec<&str> = hooks.iter().map(|hook| hook.name()).collect();
+            let hooks = loaded.infos().into_iter().flat_map(|info| info.hooks);
+            let names: Vec<&str> = hooks.map(Hook::name).collect();
             (
-                format!("ok    plugin {name}: {}\n", names.join(", ")),
-                Some(hooks),
+                format!("ok    plugin {}: {}\n", plugin.name, names.join(", ")),
+                true,
             )
         }
-        Err(error) => (
-            format!("error plugin {name}: {error} (hint: {})\n", error.hint()),
-            None,
-        ),
+        Err(error) => (format!("error {error} (hint: {})\n", error.hint()), false),
     }
 }
 
-async fn check_backends(config: &Config, listed: bool, report: &mut String) -> bool {
+/// Verifies the backends of the configuration and, when the plugins are sound, those that they list.
+async fn check_backends(config: &Config, ask_plugins: bool, report: &mut String) -> bool {
     let shutdown = Shutdown::new();
     let timing = Timing {
         timeout: config.backend_timeout,
         probe_interval: config.probe_interval,
     };
     let inventory = Arc::new(Inventory::new(timing, shutdown.clone()));
-    inventory.feed("configuration", sources::fixed(config, listed));
+    let plugins = match ask_plugins {
+        true => Plugins::load(&config.plugins).await.unwrap_or_default(),
+        false => Loaded::default(),
+    };
+    let plugins = plugins.with_state(Arc::new(Memory::new()));
+    inventory.feed(
+        "configuration",
+        sources::fixed(config, plugins.has(Hook::List)),
+    );
+    sources::ask(&inventory, &plugins).await;
     inventory.settled().await;
-    let mut well = true;
-    for backend in inventory.flock().backends() {
-        let status = backend.status();
-        let up = status.health == Health::Up;
-        well &= up;
-        let mark = if up { "ok   " } else { "error" };
-        let said = match &status.engine {
-            Some(engine) => format!("Docker {}, API {}", engine.version, engine.versions.max),
-            None if status.reason.is_empty() => {
-                format!("no answer within {:?}", config.backend_timeout)
-            }
-            None => status.reason.clone(),
-        };
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            report,
-            "{mark} backend {} {}: {said}",
-            backend.name, backend.address
-        );
+    let mut well = !inventory.flock().backends().is_empty();
+    if !well {
+        report.push_str("error no backend is listed\n");
     }
-    shutdown.drained(std::time::Duration::ZERO).await;
+    for backend in inventory.flock().backends() {
+        let (line, up) = describe(backend, config);
+        well &= up;
+        report.push_str(&line);
+    }
+    shutdown.drained(Duration::ZERO).await;
     well
+}
+
+fn describe(backend: &Backend, config: &Config) -> (String, bool) {
+    let status = backend.status();
+    let up = status.health == Health::Up;
+    let mark = if up { "ok   " } else { "error" };
+    let said = match &status.engine {
+        Some(engine) => format!("Docker {}, API {}", engine.version, engine.versions.max),
+        None if status.reason.is_empty() => {
+            format!("no answer within {:?}", config.backend_timeout)
+        }
+        None => status.reason.clone(),
+    };
+    (
+        format!(
+            "{mark} backend {} {}: {said}\n",
+            backend.name, backend.address
+        ),
+        up,
+    )
 }

@@ -51,7 +51,7 @@ pub(super) async fn feed(
 }
 
 /// Asks every `list` hook; what fails leaves its last answer standing.
-async fn ask(inventory: &Inventory, plugins: &Plugins) {
+pub(super) async fn ask(inventory: &Inventory, plugins: &Plugins) {
     for (plugin, answer) in plugins.list(&Scene::empty()).await {
         match answer.map_err(|error| error.to_string()).and_then(entries) {
             Ok(entries) => inventory.feed(&plugin, entries),
@@ -82,7 +82,7 @@ fn entries(list: Vec<list::Entry>) -> Result<Vec<Entry>, String> {
 pub(super) fn fixed(config: &Config, listed: bool) -> Vec<Entry> {
     let entries: Vec<Entry> = config.backends.iter().map(entry).collect();
     match entries.is_empty() && !listed {
-        true => vec![local_daemon()],
+        true => vec![local_daemon(&config.listen)],
         false => entries,
     }
 }
@@ -95,12 +95,12 @@ fn entry(backend: &BackendConfig) -> Entry {
     }
 }
 
-/// Where the docker CLI would go.
-fn local_daemon() -> Entry {
-    let address = std::env::var("DOCKER_HOST")
-        .ok()
-        .and_then(|host| host.parse().ok());
-    let address: Address = address.unwrap_or_else(|| Address::Unix("/var/run/docker.sock".into()));
+/// Where the docker CLI would go, unless that is flockerd itself, as in a shell that pasted the line it printed.
+fn local_daemon(own: &[Address]) -> Entry {
+    let host = std::env::var("DOCKER_HOST").ok();
+    let address: Option<Address> = host.and_then(|host| host.parse().ok());
+    let other = address.filter(|address| !own.contains(address));
+    let address = other.unwrap_or_else(|| Address::Unix("/var/run/docker.sock".into()));
     Entry {
         name: address.default_name().to_owned(),
         address,

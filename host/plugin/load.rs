@@ -88,7 +88,9 @@ impl LoadError {
 impl Cause {
     fn hint(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "a plugin's path is relative to the configuration file",
+            Self::Unreadable { .. } => {
+                "check the path: in a file it is relative to that file, on the command line to the working directory"
+            }
             Self::Module { .. } => {
                 "build it with `cargo build --target wasm32-wasip2`, or pass the module to `wasm-tools component new`"
             }

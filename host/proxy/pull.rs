@@ -54,6 +54,12 @@ impl Pulls {
         }
     }
 
+    /// True while a pull of an image is under way to a backend.
+    fn is_underway(&self, backend: &Backend, image: &str) -> bool {
+        let pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pulls.contains_key(&key(backend, image))
+    }
+
     /// Waits until the pulls of an image that are under way to a backend have ended.
     pub(super) async fn ended(&self, backend: &Backend, image: &str) {
         let waiting = {
@@ -146,7 +152,7 @@ impl Proxy {
         Ok(self.place(turn, newcomer).await?.backend)
     }
 
-    /// Pulls an image to a backend with flockerd's own credentials; several creates share one pull.
+    /// Pulls an image to a backend with flockerd's own credentials, or waits for whoever does so already.
     pub(super) async fn pull(
         &self,
         turn: &Turn,
@@ -154,6 +160,10 @@ impl Proxy {
         image: &str,
         client: &Client,
     ) -> Result<(), Error> {
+        if self.pulls.is_underway(backend, image) {
+            self.pulls.ended(backend, image).await;
+            return Ok(());
+        }
         let reference = Reference::parse(image);
         let auth = self.credentials(turn, &reference, image, client).await?;
         let query = Query::default().with("fromImage", reference.name);

@@ -26,12 +26,12 @@ fn what_is_wrong_is_said_with_its_place_and_a_hint() {
         (
             "[[backend]]\nname = \"n\"",
             "1:1: missing field `address`",
-            "",
+            "the README lists every key with its form",
         ),
         (
             "log = true",
             "1:7: invalid type: boolean `true`, expected a string or a whole number",
-            "",
+            "the README lists every key with its form",
         ),
         (
             "listen = [\"h\"]",
