@@ -120,6 +120,7 @@ impl Proxy {
     /// Ends the memory of a client's connection.
     pub fn hung_up(&self, client: &Client) {
         self.runs.hung_up(client);
+        self.places.hung_up(client);
     }
 
     /// Notes that a client's connection is there.

@@ -24,8 +24,13 @@ pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing
     };
     let mut pause = FIRST_PAUSE;
     loop {
-        let Err(reason) = watch.follow(&mut pause).await;
-        watch.lost(&reason);
+        let Err(mut loss) = watch.follow(&mut pause).await;
+        if let Loss::Broken(_) = loss {
+            // A daemon that was only restarted, or shed its connections, is back at once and never was down.
+            let Err(again) = watch.follow(&mut pause).await;
+            loss = again;
+        }
+        watch.lost(loss.reason());
         sleep(pause).await;
         pause = (pause * 2).min(timing.probe_interval.max(FIRST_PAUSE));
     }
@@ -40,9 +45,31 @@ struct Watch {
 /// There is no good end of watching.
 enum Never {}
 
+/// Why watching ended.
+enum Loss {
+    /// The daemon let go of a connection, or said something that it should not.
+    Broken(Error),
+    /// It did not answer in time.
+    Silent(Error),
+}
+
+impl Loss {
+    fn reason(&self) -> &Error {
+        match self {
+            Self::Broken(reason) | Self::Silent(reason) => reason,
+        }
+    }
+}
+
+impl From<Error> for Loss {
+    fn from(reason: Error) -> Self {
+        Self::Broken(reason)
+    }
+}
+
 impl Watch {
     /// Connects, lists, and follows until something fails.
-    async fn follow(&self, pause: &mut Duration) -> Result<Never, Error> {
+    async fn follow(&self, pause: &mut Duration) -> Result<Never, Loss> {
         let engine = self.within(listing::engine(&self.backend)).await?;
         // The stream is opened before the lists are read: what happens in between is seen twice rather than never.
         let mut events = self.within(self.events()).await?;
@@ -71,11 +98,14 @@ impl Watch {
         self.backend.mark_down(&reason);
     }
 
-    async fn within<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    async fn within<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Loss> {
         let limit = self.timing.timeout;
-        timeout(limit, step)
-            .await
-            .unwrap_or_else(|_| Err(self.failed(format!("no answer within {limit:?}"))))
+        match timeout(limit, step).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(Loss::Silent(
+                self.failed(format!("no answer within {limit:?}")),
+            )),
+        }
     }
 
     fn failed(&self, reason: impl ToString) -> Error {

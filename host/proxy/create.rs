@@ -1,7 +1,5 @@
 //! `POST /containers/create`: from the client's body to a container on the right backend.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use tokio::sync::OwnedMutexGuard;
@@ -102,16 +100,20 @@ impl Proxy {
         creation: &Creation,
         create: &Create,
     ) -> Result<Destination, Error> {
-        let (image, client) = (&creation.image, &creation.call.client);
-        if let Some(run) = self.runs.recall(image, &creation.digest, client).await? {
-            if turn.is_usable(&run.backend) {
-                let backend = turn.backend(&run.backend)?;
-                if !run.is_ready() {
-                    self.pulls.ended(&backend, image).await;
-                }
-                return Ok(self.follow(backend, run));
+        let run = self.usable_run(turn, creation).await?;
+        if let Some(run) = run.as_ref().filter(|run| !run.is_only_pulled()) {
+            let backend = turn.backend(&run.backend)?;
+            if !run.is_ready() {
+                self.pulls.ended(&backend, &creation.image).await;
             }
-            self.runs.abandon(image, &run).await?;
+            return Ok(Destination {
+                placed: Placed {
+                    under_way: self.places.begin(&backend),
+                    backend,
+                    body: run.body.clone(),
+                },
+                run: Some(run.clone()),
+            });
         }
         let body = text(&creation.body)?;
         let ties = create.ties();
@@ -119,26 +121,29 @@ impl Proxy {
         let newcomer = Newcomer {
             subject: route::Subject::Container,
             name: Some(&creation.name),
-            image: Some(image),
+            image: Some(&creation.image),
             platform: platform.as_deref(),
             body: Some(&body),
             ties: &ties,
-            client,
+            near: run.as_ref().map(|run| run.backend.as_str()),
+            client: &creation.call.client,
         };
         let placed = self.place(turn, newcomer).await?;
-        Ok(Destination { placed, run: None })
+        Ok(Destination { placed, run })
     }
 
-    fn follow(&self, backend: Arc<Backend>, run: Run) -> Destination {
-        let placed = Placed {
-            _under_way: self.places.begin(&backend),
-            backend,
-            body: run.body.clone(),
+    /// What is remembered of this create, unless its backend cannot be used any more.
+    async fn usable_run(&self, turn: &Turn, creation: &Creation) -> Result<Option<Run>, Error> {
+        let (image, client) = (&creation.image, &creation.call.client);
+        self.places.returned(&creation.digest, client);
+        let Some(run) = self.runs.recall(image, &creation.digest, client).await? else {
+            return Ok(None);
         };
-        Destination {
-            placed,
-            run: Some(run),
+        if turn.is_usable(&run.backend) {
+            return Ok(Some(run));
         }
+        self.runs.abandon(image, &run).await?;
+        Ok(None)
     }
 
     /// Sends the create, and again after a pull of flockerd's own.
@@ -148,7 +153,7 @@ impl Proxy {
         mut creation: Creation,
         destination: Destination,
     ) -> Result<Response<Body>, Error> {
-        let Destination { placed, run } = destination;
+        let placed = &destination.placed;
         if let Some(body) = &placed.body {
             creation.body = Bytes::from(body.clone());
             creation.final_image = edit::read(body, "Image").unwrap_or(creation.final_image);
@@ -160,7 +165,7 @@ impl Proxy {
                 .await?;
             answer = self.attempt(turn, &creation, &backend).await?;
         }
-        self.settle(&creation, &placed, run, &answer).await?;
+        self.settle(&creation, destination, &answer).await?;
         Ok(answer.map(docker::full))
     }
 
@@ -218,35 +223,35 @@ impl Proxy {
     async fn settle(
         &self,
         creation: &Creation,
-        placed: &Placed,
-        run: Option<Run>,
+        destination: Destination,
         answer: &Response<Bytes>,
     ) -> Result<(), Error> {
+        let Destination { placed, run } = destination;
         let (image, client) = (&creation.image, &creation.call.client);
-        let id: Option<String> = std::str::from_utf8(answer.body())
+        let id = std::str::from_utf8(answer.body())
             .ok()
-            .and_then(|body| edit::read(body, "Id"));
-        match (answer.status(), id, run) {
-            (StatusCode::CREATED, Some(id), run) => {
-                self.inventory
-                    .index
-                    .created(&placed.backend.name, &id, Some(&creation.name));
-                match run {
-                    Some(run) => self.runs.done(image, &run, client).await,
-                    None => Ok(()),
-                }
-            }
-            (_, _, None) if lacks_image(answer) => {
-                let new = NewRun {
-                    create: &creation.digest,
-                    backend: &placed.backend.name,
-                    body: placed.body.as_deref(),
-                    stage: Stage::Created,
-                };
-                self.runs.remember(image, new, client).await
-            }
-            _ => Ok(()),
+            .and_then(|body| edit::read::<String>(body, "Id"));
+        if let (StatusCode::CREATED, Some(id)) = (answer.status(), id) {
+            let backend = &placed.backend.name;
+            self.inventory
+                .index
+                .created(backend, &id, Some(&creation.name));
+            return match run {
+                Some(run) => self.runs.done(image, &run, client).await,
+                None => Ok(()),
+            };
         }
+        if lacks_image(answer) && run.is_none_or(|run| run.is_only_pulled()) {
+            let new = NewRun {
+                create: &creation.digest,
+                backend: &placed.backend.name,
+                body: placed.body.as_deref(),
+                stage: Stage::Created,
+            };
+            self.runs.remember(image, new, client).await?;
+            self.places.wait(&creation.digest, client, placed.under_way);
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use http::StatusCode;
@@ -24,6 +24,9 @@ use crate::{
 /// hangs delays nobody longer than this.
 const TURN: Duration = Duration::from_millis(100);
 
+/// How long a create that waits for its image counts on its backend.
+const WAIT: Duration = Duration::from_secs(5 * 60);
+
 /// Something new, as the hooks see it.
 pub(super) struct Newcomer<'a> {
     pub(super) subject: route::Subject,
@@ -32,6 +35,8 @@ pub(super) struct Newcomer<'a> {
     pub(super) platform: Option<&'a str>,
     pub(super) body: Option<&'a String>,
     pub(super) ties: &'a [Tie],
+    /// The backend to try first: its client has just pulled the image there.
+    pub(super) near: Option<&'a str>,
     pub(super) client: &'a Client,
 }
 
@@ -41,13 +46,15 @@ pub(super) struct Placed {
     /// The body that a hook changed.
     pub(super) body: Option<String>,
     /// Counts on the backend until it is dropped.
-    pub(super) _under_way: UnderWay,
+    pub(super) under_way: UnderWay,
 }
 
 /// What is under way to each backend.
 #[derive(Default)]
 pub(super) struct Places {
     counts: Arc<Mutex<HashMap<BackendName, usize>>>,
+    /// Creates that wait for their image, by create and connection, with the time since when.
+    waiting: Mutex<HashMap<(String, Arc<str>), (UnderWay, Instant)>>,
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -65,6 +72,30 @@ impl Places {
             backend: backend.name.clone(),
             counts: self.counts.clone(),
         }
+    }
+
+    /// Lets a create that was answered 404 count on: its client pulls and comes again.
+    pub(super) fn wait(&self, create: &str, client: &Client, under_way: UnderWay) {
+        let key = (create.to_owned(), client.connection.clone());
+        self.waiting().insert(key, (under_way, Instant::now()));
+    }
+
+    /// Ends the waiting of a create that has come again.
+    pub(super) fn returned(&self, create: &str, client: &Client) {
+        self.waiting()
+            .remove(&(create.to_owned(), client.connection.clone()));
+    }
+
+    /// Ends the waiting of a client that has gone.
+    pub(super) fn hung_up(&self, client: &Client) {
+        self.waiting()
+            .retain(|(_, connection), _| *connection != client.connection);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<(String, Arc<str>), (UnderWay, Instant)>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, (_, since)| since.elapsed() < WAIT);
+        waiting
     }
 }
 
@@ -84,19 +115,40 @@ impl Proxy {
     /// 409 when its constraints contradict each other, a plugin's refusal, [`Error::NoBackend`].
     pub(super) async fn place(&self, turn: &Turn, newcomer: Newcomer<'_>) -> Result<Placed, Error> {
         let eligible = self.eligible(turn, newcomer.ties).await?;
+        let near: Vec<_> = eligible
+            .iter()
+            .filter(|backend| newcomer.near == Some(&*backend.name))
+            .cloned()
+            .collect();
+        if !near.is_empty() {
+            match self.decide(turn, &newcomer, &near).await {
+                Err(Error::Denied { .. }) => {}
+                decided => return decided,
+            }
+        }
+        self.decide(turn, &newcomer, &eligible).await
+    }
+
+    /// Asks the hooks, then the strategy, which of the eligible backends it is.
+    async fn decide(
+        &self,
+        turn: &Turn,
+        newcomer: &Newcomer<'_>,
+        eligible: &[Arc<Backend>],
+    ) -> Result<Placed, Error> {
         let _turn = tokio::time::timeout(TURN, self.places.turn.lock()).await;
         let counts = self.counts();
         let decision = match turn.plugins.has(Hook::Route) {
-            true => self.ask_route(turn, &newcomer, &eligible, &counts).await?,
+            true => self.ask_route(turn, newcomer, eligible, &counts).await?,
             false => Default::default(),
         };
         let backend = match &decision.backend {
             Some(name) => turn.backend(name)?,
-            None => choose(self.settings.strategy, &eligible, &counts).ok_or(Error::NoBackend)?,
+            None => choose(self.settings.strategy, eligible, &counts).ok_or(Error::NoBackend)?,
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
         Ok(Placed {
-            _under_way: self.places.begin(&backend),
+            under_way: self.places.begin(&backend),
             body: decision.body,
             backend,
         })
@@ -173,6 +225,7 @@ impl Proxy {
     /// How loaded each backend is, with what is under way to it.
     pub(super) fn counts(&self) -> HashMap<BackendName, Counts> {
         let mut counts = self.inventory.index.counts();
+        drop(self.places.waiting());
         let under_way = self
             .places
             .counts

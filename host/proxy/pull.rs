@@ -147,6 +147,7 @@ impl Proxy {
             platform: platform.as_deref(),
             body: None,
             ties: &[],
+            near: None,
             client: &call.client,
         };
         Ok(self.place(turn, newcomer).await?.backend)
@@ -315,6 +316,11 @@ impl<'a> NewRun<'a> {
 }
 
 impl Run {
+    /// True for a pull that no create waited for: it is where the image is, not where a create was routed.
+    pub(super) fn is_only_pulled(&self) -> bool {
+        self.create.is_empty()
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         self.stage == Stage::Ready
     }
