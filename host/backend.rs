@@ -83,11 +83,6 @@ impl Backend {
         self.reached(|health| health != Health::Unknown).await;
     }
 
-    /// Waits until the backend is up.
-    pub async fn up(&self) {
-        self.reached(|health| health == Health::Up).await;
-    }
-
     /// Waits until the backend is down and returns why.
     pub async fn down(&self) -> String {
         self.reached(|health| health == Health::Down).await;

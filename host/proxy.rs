@@ -139,8 +139,8 @@ impl Proxy {
     }
 
     async fn answer(self: &Arc<Self>, turn: &Turn, call: Call) -> Result<Reply, Error> {
-        if let Some(version) = call.version {
-            let fits = turn.flock.versions().check(version);
+        if let (Some(version), Some(range)) = (call.version, turn.flock.known_versions()) {
+            let fits = range.check(version);
             fits.map_err(|text| Error::refused(http::StatusCode::BAD_REQUEST, text))?;
         }
         let call = match self.ask_request(turn, call).await? {
@@ -159,15 +159,7 @@ impl Proxy {
     /// Asks the `request` hooks, if there are any.
     async fn ask_request(&self, turn: &Turn, call: Call) -> Result<hooks::Asked, Error> {
         match turn.plugins.has(Hook::Request) {
-            true => {
-                hooks::request(
-                    turn,
-                    call,
-                    turn.scene(self.counts()),
-                    self.settings.body_limit,
-                )
-                .await
-            }
+            true => hooks::request(turn, call, self.scene(turn), self.settings.body_limit).await,
             false => Ok(hooks::Asked::Proceed(call)),
         }
     }

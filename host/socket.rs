@@ -5,12 +5,20 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
+
+use rustix::net::sockopt;
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+
+/// As the docker CLI sets it; a vanished peer is noticed after a minute.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_COUNT: u32 = 3;
 
 /// A connected stream socket.
 #[derive(Debug)]
@@ -20,10 +28,12 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Wraps a TCP stream, without Nagle's delay: hijacked streams carry keystrokes.
+    /// Wraps a TCP stream, without Nagle's delay, for hijacked streams carry keystrokes, and with keepalive, for they
+    /// may stay silent for hours and a peer that vanished must be noticed.
     pub fn tcp(stream: TcpStream) -> Self {
-        // Only a socket that is already dead refuses the option; the first read will say so.
+        // Only a socket that is already dead refuses an option; the first read will say so.
         let _ = stream.set_nodelay(true);
+        let _ = keep_alive(&stream);
         Self::Tcp(stream)
     }
 
@@ -56,6 +66,13 @@ impl Socket {
     pub fn shutdown_both(&self) {
         let _ = rustix::net::shutdown(self, rustix::net::Shutdown::Both);
     }
+}
+
+fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_COUNT)
 }
 
 impl AsFd for Socket {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
@@ -20,6 +20,7 @@ use hyper::{
     upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
 
 use super::connect;
 use crate::{
@@ -30,6 +31,8 @@ use crate::{
 
 /// How long a connection may lie idle.
 const IDLE_TIME: Duration = Duration::from_secs(60);
+/// How long an idle connection may take to be ready.
+const READY: Duration = Duration::from_millis(20);
 /// How many connections may lie idle.
 const IDLE_MAX: usize = 64;
 
@@ -86,7 +89,8 @@ impl Pool {
         mut request: Request<Body>,
     ) -> Result<Response<Body>, SendError> {
         while let Some(mut sender) = self.idle.take() {
-            if sender.ready().await.is_err() {
+            // Not ready: somebody's request body is still on its way there, after an early answer.
+            if !matches!(timeout(READY, sender.ready()).await, Ok(Ok(()))) {
                 continue;
             }
             let spare = spare(&request);
@@ -112,7 +116,7 @@ impl Pool {
     }
 
     async fn open(&self) -> Result<SendRequest<Body>, SendError> {
-        let dial = tokio::time::timeout(self.connect_timeout, connect::dial(&self.address));
+        let dial = timeout(self.connect_timeout, connect::dial(&self.address));
         let socket = match dial.await {
             Ok(Ok(socket)) => socket,
             Ok(Err(reason)) => return Err(self.connect_error(reason)),
@@ -138,7 +142,9 @@ impl Pool {
                 body,
                 connection: Some((sender, self.idle.clone())),
             };
-            lent.give_back_at_end();
+            if lent.body.is_end_stream() {
+                lent.give_back();
+            }
             lent.boxed_unsync()
         })
     }
@@ -180,6 +186,7 @@ fn spare(request: &Request<Body>) -> Option<Request<Body>> {
         *spare.method_mut() = request.method().clone();
         *spare.uri_mut() = request.uri().clone();
         *spare.headers_mut() = request.headers().clone();
+        spare.headers_mut().remove(header::CONTENT_LENGTH);
         spare
     })
 }
@@ -191,10 +198,8 @@ struct Lent {
 }
 
 impl Lent {
-    fn give_back_at_end(&mut self) {
-        if self.body.is_end_stream()
-            && let Some((sender, idle)) = self.connection.take()
-        {
+    fn give_back(&mut self) {
+        if let Some((sender, idle)) = self.connection.take() {
             idle.put(sender);
         }
     }
@@ -209,7 +214,10 @@ impl HttpBody for Lent {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.give_back_at_end();
+        // A body of known length ends with its last frame, and nobody may ask for more; a chunked one ends with none.
+        if frame.is_none() || self.body.is_end_stream() {
+            self.give_back();
+        }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 

@@ -83,8 +83,7 @@ impl Call {
 
     /// Puts in a body that was read or changed.
     pub fn set_body(&mut self, body: impl Into<bytes::Bytes>) {
-        self.headers.remove(header::CONTENT_LENGTH);
-        self.headers.remove(header::TRANSFER_ENCODING);
+        self.headers = without_length(std::mem::take(&mut self.headers));
         self.put_body(super::full(body));
     }
 
@@ -96,7 +95,7 @@ impl Call {
             query: self.query.clone(),
             version: self.version,
             endpoint: self.endpoint,
-            headers: self.headers.clone(),
+            headers: without_length(self.headers.clone()),
             client: self.client.clone(),
             body: SyncWrapper::new(super::empty()),
         }
@@ -111,28 +110,46 @@ impl Call {
     }
 }
 
+/// Headers for another body than the one they came with.
+fn without_length(mut headers: HeaderMap) -> HeaderMap {
+    headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::TRANSFER_ENCODING);
+    headers
+}
+
 /// The daemon's answer to a path it does not know.
 pub fn page_not_found() -> Error {
     Error::refused(StatusCode::NOT_FOUND, "page not found")
 }
 
-/// Joins doubled slashes. The daemon redirects to the cleaned path; doing it here saves the client a round trip, and
-/// lets no policy be evaded by another spelling.
+/// Joins doubled slashes and decodes what need not be escaped, and a slash that begins a segment. The daemon redirects
+/// to the cleaned path; doing it here saves the client a round trip, and lets no policy be evaded by another spelling.
 fn clean(path: &str) -> Cow<'_, str> {
-    let path = match path.find("/%2F").or_else(|| path.find("/%2f")) {
-        Some(_) => Cow::Owned(path.replace("/%2F", "/").replace("/%2f", "/")),
-        None => Cow::Borrowed(path),
-    };
-    if !path.contains("//") {
-        return path;
+    if !path.contains('%') && !path.contains("//") {
+        return Cow::Borrowed(path);
     }
     let mut cleaned = String::with_capacity(path.len());
-    for character in path.chars() {
+    let mut rest = path;
+    while let Some(first) = rest.chars().next() {
+        let (character, length) = match escaped(rest) {
+            Some(plain) if plain.is_ascii_alphanumeric() || b"-._~".contains(&plain) => {
+                (plain as char, 3)
+            }
+            Some(b'/') if cleaned.ends_with('/') => ('/', 3),
+            _ => (first, first.len_utf8()),
+        };
         if character != '/' || !cleaned.ends_with('/') {
             cleaned.push(character);
         }
+        rest = &rest[length..];
     }
     Cow::Owned(cleaned)
+}
+
+/// The byte that an escape at the beginning of a text stands for.
+fn escaped(text: &str) -> Option<u8> {
+    let digits = text.strip_prefix('%')?.get(..2)?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 /// Splits `/v1.41/containers/json` into version and rest.
@@ -187,6 +204,24 @@ mod tests {
                 "/containers/web%40node1/json",
                 None,
                 "web@node1",
+            ),
+            (
+                "/containers/%2F%2Fweb/json",
+                "/containers/web/json",
+                None,
+                "web",
+            ),
+            (
+                "/containers/%77eb/json",
+                "/containers/web/json",
+                None,
+                "web",
+            ),
+            (
+                "/containers/a%zz%/json",
+                "/containers/a%zz%/json",
+                None,
+                "a%zz%",
             ),
             ("/images/a%2Fb/json", "/images/a%2Fb/json", None, "a/b"),
             ("/v1.41/_ping", "/_ping", Some((1, 41)), ""),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// The few fields of `POST /containers/create` that placement reads. Everything else passes through unread.
 #[derive(Debug, Default, Deserialize)]
@@ -64,7 +65,54 @@ impl Tie {
     }
 }
 
+/// Why a create body cannot be placed.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCreate {
+    #[error("the body is not valid: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error(
+        "the body has a key \"{0}\" that differs only in its case from one that placement reads"
+    )]
+    Key(String),
+}
+
+/// The keys read here, at the top and in `HostConfig`.
+const KEYS: [&str; 10] = [
+    "Image",
+    "HostConfig",
+    "NetworkingConfig",
+    "NetworkMode",
+    "PidMode",
+    "IpcMode",
+    "Links",
+    "VolumesFrom",
+    "Binds",
+    "Mounts",
+];
+
 impl Create {
+    /// Reads a create body.
+    ///
+    /// A daemon matches keys in any case, the last one wins; `image` beside `Image` would hide from placement and from
+    /// policies what the daemon does.
+    pub fn read(body: &[u8]) -> Result<Self, BadCreate> {
+        let create: Self = serde_json::from_slice(body)?;
+        let top: BTreeMap<&str, &RawValue> = keys(body)?;
+        let host = top.get("HostConfig").filter(|host| host.get() != "null");
+        let host = host
+            .map(|host| keys(host.get().as_bytes()))
+            .transpose()?
+            .unwrap_or_default();
+        let odd = |key: &&&str| {
+            KEYS.iter()
+                .any(|known| *known != **key && folded(known) == folded(key))
+        };
+        match top.keys().chain(host.keys()).find(odd) {
+            Some(key) => Err(BadCreate::Key((*key).to_owned())),
+            None => Ok(create),
+        }
+    }
+
     /// Everything the container refers to by name, sorted, each once.
     pub fn ties(&self) -> Vec<Tie> {
         let mut ties = Vec::new();
@@ -118,6 +166,21 @@ impl Mount {
         let is_volume = self.kind.as_deref().is_none_or(|kind| kind == "volume");
         named.filter(|_| is_volume).cloned().map(Tie::Volume)
     }
+}
+
+/// The members of an object. Keys are borrowed, so one that is written with escapes is an error.
+fn keys(object: &[u8]) -> Result<BTreeMap<&str, &RawValue>, serde_json::Error> {
+    serde_json::from_slice(object)
+}
+
+/// A key as Go compares keys: `ſ` and the Kelvin sign fold to ASCII letters.
+fn folded(key: &str) -> String {
+    let fold = |c: char| match c {
+        'ſ' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).collect()
 }
 
 fn container(name: &str) -> Tie {
@@ -174,6 +237,20 @@ mod tests {
                 "volume m"
             ]
         );
+    }
+
+    #[test]
+    fn keys_that_a_daemon_would_read_in_another_case_are_refused() {
+        for body in [
+            r#"{"Image":"good","image":"evil"}"#,
+            r#"{"hostConfig":{}}"#,
+            r#"{"HoſtConfig":{}}"#,
+            r#"{"HostConfig":{"binds":["x:/x"]}}"#,
+            "[]",
+        ] {
+            assert!(Create::read(body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(Create::read(br#"{"Image":"x","HostConfig":null,"cmd":[]}"#).is_ok());
     }
 
     #[test]

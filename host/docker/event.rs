@@ -32,8 +32,6 @@ pub struct Actor {
 #[serde(default)]
 pub struct Attributes {
     pub name: Option<String>,
-    #[serde(rename = "execID")]
-    pub exec_id: Option<String>,
 }
 
 impl Event {

@@ -44,16 +44,24 @@ impl Flock {
             .filter(|backend| backend.status().health != Health::Down)
     }
 
-    /// What all daemons that ever answered understand.
+    /// What all daemons that ever answered understand; [`Range::UNKNOWN`] before any has.
     pub fn versions(&self) -> Range {
+        self.known_versions().unwrap_or(Range::UNKNOWN)
+    }
+
+    /// The same, none before any daemon has answered. One that has nothing in common with those before it by name does
+    /// not count.
+    pub fn known_versions(&self) -> Option<Range> {
         let engines = self
             .backends
             .iter()
             .filter_map(|backend| backend.status().engine.clone());
         engines
             .map(|engine| engine.versions)
-            .reduce(Range::and)
-            .unwrap_or(Range::UNKNOWN)
+            .reduce(|flock, engine| {
+                let both = flock.and(engine);
+                if both.min <= both.max { both } else { flock }
+            })
     }
 
     /// The version of the oldest engine, for the `Server` header.

@@ -12,6 +12,10 @@ use crate::docker::event::Event;
 /// How long a created container counts as one that is about to run.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// How many execs are remembered before old ones are forgotten, and how long they are kept then.
+const EXECS_MAX: usize = 10_000;
+const EXEC_LIFE: Duration = Duration::from_secs(3600);
+
 /// The name of a backend, shared.
 pub type BackendName = Arc<str>;
 
@@ -25,8 +29,8 @@ struct Entries {
     containers: BTreeMap<String, Container>,
     /// Ids by name; more than one when containers were created behind the flock's back.
     names: HashMap<String, Vec<String>>,
-    /// The container of each exec.
-    execs: HashMap<String, (BackendName, String)>,
+    /// Execs made through the flock; others are asked for when somebody names them.
+    execs: HashMap<String, (BackendName, Instant)>,
     /// Backends by network name and id, and by volume name.
     networks: BTreeMap<String, Vec<BackendName>>,
     volumes: BTreeMap<String, Vec<BackendName>>,
@@ -128,10 +132,6 @@ impl Index {
         for (id, name, stage) in listing.containers {
             entries.insert(backend, &id, name.as_deref(), stage);
         }
-        let containers = &entries.containers;
-        entries
-            .execs
-            .retain(|_, (_, container)| containers.contains_key(container));
         for reference in listing.networks {
             add(&mut entries.networks, &reference, backend);
         }
@@ -175,11 +175,13 @@ impl Index {
         self.write().rename(id, name);
     }
 
-    /// Notes an exec.
-    pub fn exec_created(&self, backend: &BackendName, exec: &str, container: &str) {
-        self.write()
-            .execs
-            .insert(exec.to_owned(), (backend.clone(), container.to_owned()));
+    /// Notes an exec. When there are many, those older than an hour are forgotten.
+    pub fn exec_created(&self, backend: &BackendName, exec: &str) {
+        let execs = &mut self.write().execs;
+        if execs.len() >= EXECS_MAX {
+            execs.retain(|_, (_, since)| since.elapsed() < EXEC_LIFE);
+        }
+        execs.insert(exec.to_owned(), (backend.clone(), Instant::now()));
     }
 
     /// Follows an event of a backend.
@@ -311,16 +313,7 @@ impl Entries {
             "rename" => self.rename(id, name.unwrap_or_default()),
             "start" => self.enter(id, Stage::Running),
             "die" => self.enter(id, Stage::Stopped),
-            "destroy" => {
-                self.remove(id);
-                self.execs.retain(|_, (_, container)| container != id);
-            }
-            "exec_create" => {
-                if let Some(exec) = &attributes.exec_id {
-                    self.execs
-                        .insert(exec.clone(), (backend.clone(), id.clone()));
-                }
-            }
+            "destroy" => drop(self.remove(id)),
             _ => {}
         }
     }
@@ -451,7 +444,7 @@ mod tests {
             kind: "container".into(),
             action: action.into(),
             actor: serde_json::from_str(&format!(
-                r#"{{"ID":"abc","Attributes":{{"name":"{name}","execID":"e1"}}}}"#
+                r#"{{"ID":"abc","Attributes":{{"name":"{name}"}}}}"#
             ))
             .unwrap(),
             time_nano: 0,
@@ -468,13 +461,12 @@ mod tests {
             (counts().total, counts().running, counts().fresh),
             (1, 1, 0)
         );
-        index.follow(&node, &event("exec_create: sh -c true", "x"));
+        index.exec_created(&node, "e1");
         assert_eq!(index.exec("e1").as_deref(), Some("node1"));
         index.follow(&node, &event("rename", "y"));
         assert_eq!(found(&index, "x", None), None);
         assert_eq!(found(&index, "y", None).as_deref(), Some("abc"));
         index.follow(&node, &event("destroy", "y"));
         assert_eq!(counts(), Counts::default());
-        assert_eq!(index.exec("e1"), None);
     }
 }

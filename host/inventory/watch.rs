@@ -15,6 +15,11 @@ use crate::{
 /// The pause after a failure, doubled up to `probe_interval`.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// How many probes in a row may be late before the backend is down.
+const MISSES: u32 = 1;
+/// How many times the limit reading all lists of a backend may take.
+const LISTING: u32 = 6;
+
 /// Watches until dropped.
 pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing) {
     let watch = Watch {
@@ -73,16 +78,22 @@ impl Watch {
         let engine = self.within(listing::engine(&self.backend)).await?;
         // The stream is opened before the lists are read: what happens in between is seen twice rather than never.
         let mut events = self.within(self.events()).await?;
-        self.within(self.list()).await?;
+        self.limited(self.timing.timeout * LISTING, self.list())
+            .await?;
         self.backend.mark_up(engine);
         *pause = FIRST_PAUSE;
         tracing::info!(backend = %self.backend.name, "backend is up");
         let mut probes = interval(self.timing.probe_interval);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut missed = 0;
         loop {
             tokio::select! {
                 line = events.next() => self.event(line)?,
-                _ = probes.tick() => self.within(self.ping()).await?,
+                _ = probes.tick() => match self.within(self.ping()).await {
+                    // Busy, perhaps: one answer that is late cuts nobody off.
+                    Err(Loss::Silent(_)) if missed < MISSES => missed += 1,
+                    pinged => missed = pinged.map(|()| 0)?,
+                },
             }
         }
     }
@@ -99,7 +110,14 @@ impl Watch {
     }
 
     async fn within<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Loss> {
-        let limit = self.timing.timeout;
+        self.limited(self.timing.timeout, step).await
+    }
+
+    async fn limited<T>(
+        &self,
+        limit: Duration,
+        step: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Loss> {
         match timeout(limit, step).await {
             Ok(done) => Ok(done?),
             Err(_) => Err(Loss::Silent(

@@ -143,12 +143,13 @@ impl Component {
 
     /// Instantiates once, so that what can never start is found before the first call.
     pub(super) async fn rehearse(&self) -> Result<(), Failure> {
+        let scene = Scene::empty();
         let view = View {
             hook: "load",
-            scene: Scene::empty(),
+            scene: scene.clone(),
             keyspace: None,
         };
-        self.in_time(async {
+        self.in_time(&scene, async {
             self.visit(view).await?.leave();
             Ok(())
         })
@@ -156,12 +157,17 @@ impl Component {
     }
 
     /// Ends the work, and with it the instance it visits, when the plugin's time is over.
+    ///
+    /// A guest that computes for long does so on a thread of its own, unless the call's body is still to be read:
+    /// only the connection's own task, which waits here, can fetch it.
     pub(super) async fn in_time<T>(
         &self,
+        scene: &Scene,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let allowed = self.settings.timeout;
-        aside_when_busy(timeout(allowed, work))
+        let may_leave = scene.body.is_none() && can_step_aside();
+        aside_when_busy(may_leave, timeout(allowed, work))
             .await
             .unwrap_or_else(|_| {
                 let reason = format!(
@@ -198,7 +204,7 @@ impl Component {
 
 /// Runs work that turns out to compute for long on a thread of its own, so that what this thread has to do besides
 /// does not wait for a guest that loops.
-async fn aside_when_busy<T>(work: impl Future<Output = T>) -> T {
+async fn aside_when_busy<T>(may_leave: bool, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let first = poll_fn(|context| {
         let begun = Instant::now();
@@ -210,7 +216,7 @@ async fn aside_when_busy<T>(work: impl Future<Output = T>) -> T {
     });
     match first.await {
         Some(done) => done,
-        None if can_step_aside() => block_in_place(|| Handle::current().block_on(work)),
+        None if may_leave => block_in_place(|| Handle::current().block_on(work)),
         None => work.await,
     }
 }

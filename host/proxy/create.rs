@@ -15,6 +15,7 @@ use crate::{
     config::Pull,
     docker::{self, Body, call::Call, create::Create, edit, names, reference::Reference},
     error::Error,
+    inventory::index::Located,
     plugin::{Hook, map, route},
 };
 
@@ -52,15 +53,11 @@ impl Proxy {
         json_only(&call.headers)?;
         turn.some_backend()?;
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
-        let create: Create = serde_json::from_slice(&body).map_err(|reason| {
-            Error::refused(
-                StatusCode::BAD_REQUEST,
-                format!("the body is not valid: {reason}"),
-            )
-        })?;
+        let create = Create::read(&body)
+            .map_err(|reason| Error::refused(StatusCode::BAD_REQUEST, reason.to_string()))?;
         let asked = call.query.get("name").unwrap_or_default().into_owned();
         let digest = runs::digest(&asked, &body);
-        let (name, reserved) = self.take_name(&asked).await?;
+        let (name, reserved) = self.take_name(turn, &asked).await?;
         if asked.is_empty() {
             call.query = call.query.with("name", &name);
         }
@@ -78,18 +75,37 @@ impl Proxy {
     }
 
     /// Reserves the name, or one that nobody has.
-    async fn take_name(&self, asked: &str) -> Result<(String, OwnedMutexGuard<()>), Error> {
+    async fn take_name(
+        &self,
+        turn: &Turn,
+        asked: &str,
+    ) -> Result<(String, OwnedMutexGuard<()>), Error> {
         let name = match asked.trim_start_matches('/') {
             "" => names::invent(|name| self.inventory.index.name_owner(name).is_some()),
             name => name.to_owned(),
         };
         let reserved = self.names.reserve(&name).await;
-        match self.inventory.index.name_owner(&name) {
+        match self.holder(turn, &name).await {
             Some(owner) => Err(Error::refused(
                 StatusCode::CONFLICT,
                 name_taken(&name, &owner.id),
             )),
             None => Ok((name, reserved)),
+        }
+    }
+
+    /// The container that has a name. The index may be a moment late, so the owner's backend is asked; one that cannot
+    /// be asked still has it.
+    pub(super) async fn holder(&self, turn: &Turn, name: &str) -> Option<Located> {
+        let owner = self.inventory.index.name_owner(name)?;
+        let backend = turn.flock.get(&owner.backend)?;
+        let path = format!("/containers/{}/json", owner.id);
+        match target::inspect(turn, backend, &path).await {
+            Ok(None) => {
+                self.inventory.index.removed(&owner.id);
+                None
+            }
+            _ => Some(owner),
         }
     }
 
@@ -136,13 +152,12 @@ impl Proxy {
     async fn usable_run(&self, turn: &Turn, creation: &Creation) -> Result<Option<Run>, Error> {
         let (image, client) = (&creation.image, &creation.call.client);
         self.places.returned(&creation.digest, client);
-        let Some(run) = self.runs.recall(image, &creation.digest, client).await? else {
-            return Ok(None);
-        };
-        if turn.is_usable(&run.backend) {
-            return Ok(Some(run));
+        while let Some(run) = self.runs.recall(image, &creation.digest, client).await? {
+            if turn.is_usable(&run.backend) {
+                return Ok(Some(run));
+            }
+            self.runs.abandon(image, &run).await?;
         }
-        self.runs.abandon(image, &run).await?;
         Ok(None)
     }
 
@@ -160,8 +175,12 @@ impl Proxy {
         }
         let backend = placed.backend.clone();
         let mut answer = self.attempt(turn, &creation, &backend).await?;
-        if lacks_image(&answer) && self.settings.pull == Pull::Proxy {
-            self.pull(turn, &backend, &creation.final_image, &creation.call.client)
+        // Twice: the first time somebody else's pull may have been waited for, and have failed.
+        for _ in 0..2 {
+            if self.settings.pull == Pull::Client || !lacks_image(&answer) {
+                break;
+            }
+            self.pull(turn, &backend, &creation.final_image, &creation.call)
                 .await?;
             answer = self.attempt(turn, &creation, &backend).await?;
         }
@@ -176,7 +195,8 @@ impl Proxy {
         creation: &Creation,
         backend: &Backend,
     ) -> Result<Response<Bytes>, Error> {
-        let body = match turn.plugins.has(Hook::Map) {
+        let asks = turn.plugins.has(Hook::Map) && is_reference(&creation.final_image);
+        let body = match asks {
             false => creation.body.clone(),
             true => match self.ask_map(turn, creation, backend).await? {
                 Some(body) => body,
@@ -210,10 +230,7 @@ impl Proxy {
             backend: &shown,
             client,
         };
-        let changed = turn
-            .plugins
-            .map(request, &turn.scene(self.counts()))
-            .await?;
+        let changed = turn.plugins.map(request, &self.scene(turn)).await?;
         Ok(Some(
             changed.map_or_else(|| creation.body.clone(), Bytes::from),
         ))
@@ -248,11 +265,19 @@ impl Proxy {
                 body: placed.body.as_deref(),
                 stage: Stage::Created,
             };
-            self.runs.remember(image, new, client).await?;
+            if let Err(error) = self.runs.remember(image, new, client).await {
+                tracing::error!(%error, "a create that waits for its image cannot be remembered");
+            }
             self.places.wait(&creation.digest, client, placed.under_way);
         }
         Ok(())
     }
+}
+
+/// True for what can be an image; anything else the daemon refuses, and it knows the words for it.
+fn is_reference(image: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    !image.is_empty() && image.chars().all(allowed) && !image.contains("..")
 }
 
 /// A JSON body as the hooks take it.

@@ -1,6 +1,7 @@
 //! `GET /events`: every backend's events as one stream.
 
 use std::{
+    future::pending,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -18,9 +19,10 @@ use tokio::{
 
 use super::{Proxy, Turn, forward, lists::LABEL};
 use crate::{
-    backend::Backend,
+    backend::{Backend, Health},
     docker::{Body, BodyError, call::Call, event::Event, lines::Lines, message, query::Query},
     error::Error,
+    inventory::Inventory,
 };
 
 /// Events that wait for a slow client, over all backends; a full queue stops the reading, not the daemon.
@@ -39,10 +41,14 @@ impl Proxy {
     pub(super) async fn events(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
         turn.some_backend()?;
         let call = Arc::new(call);
+        let until = Until::of(&call.query);
         let sources = turn.flock.backends().iter().map(|backend| Source {
             backend: backend.clone(),
+            inventory: self.inventory.clone(),
             turn: turn.clone(),
             call: call.clone(),
+            until,
+            opened: now(),
             last: 0,
         });
         let opened = join_all(sources.map(|source| self.opened(source))).await;
@@ -63,7 +69,7 @@ impl Proxy {
             receiver,
             waiting: Vec::new(),
             flush_at: None,
-            past: is_past(&call.query),
+            past: until.is_past(),
         };
         Ok(message::json(StatusCode::OK, Bytes::new()).map(|_| joined.body()))
     }
@@ -98,36 +104,76 @@ fn all_refused(opened: &[(Source, Result<Response<Body>, Error>)]) -> Option<usi
         .flatten()
 }
 
-/// True for a client that asks for what has been, until a moment that is over.
-fn is_past(query: &Query) -> bool {
-    let until = query
-        .filled("until")
-        .and_then(|until| until.parse::<f64>().ok());
-    let now = SystemTime::now()
+/// The moment up to which a client wants events.
+#[derive(Clone, Copy)]
+struct Until(Option<Duration>);
+
+impl Until {
+    fn of(query: &Query) -> Self {
+        let seconds = query
+            .filled("until")
+            .and_then(|until| until.parse::<f64>().ok());
+        Self(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    }
+
+    fn is_past(self) -> bool {
+        self.0.is_some_and(|until| until <= now())
+    }
+
+    /// Waits for the moment, for ever when there is none.
+    async fn reached(self) {
+        match self.0 {
+            Some(until) => sleep(until.saturating_sub(now())).await,
+            None => pending().await,
+        }
+    }
+}
+
+/// The time since the epoch, by flockerd's clock.
+fn now() -> Duration {
+    SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    until.is_some_and(|until| until <= now.as_secs_f64())
+        .unwrap_or_default()
 }
 
 /// One backend's events for one client.
 struct Source {
     backend: Arc<Backend>,
+    inventory: Arc<Inventory>,
     turn: Turn,
     call: Arc<Call>,
-    /// The time of the last event passed on.
+    until: Until,
+    /// When the client asked, as time since the epoch.
+    opened: Duration,
+    /// The time of the last event passed on, in nanoseconds since the epoch.
     last: i64,
 }
 
+/// How following a stream ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// There is no more to come, or nobody listens.
+    Done,
+    Lost,
+}
+
 impl Source {
-    /// Opens the stream, after a loss from the last event on.
+    /// Opens the stream for the first time.
     async fn open(&self) -> Result<Response<Body>, Error> {
+        self.backend
+            .send(forward::request(&self.turn, self.call.copy())?)
+            .await
+    }
+
+    /// Opens the stream after a loss: from the last event on, or from when the client asked.
+    async fn open_again(&self) -> Result<Response<Body>, Error> {
         let mut call = self.call.copy();
-        if self.last > 0 {
-            let since = format!(
-                "{}.{:09}",
-                self.last / 1_000_000_000,
-                self.last % 1_000_000_000
-            );
+        let since = match self.last {
+            0 => self.opened,
+            last => Duration::from_nanos(last.unsigned_abs()),
+        };
+        if self.last > 0 || call.query.filled("since").is_none() {
+            let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
             call.query = call.query.with("since", &since);
         }
         self.backend.send(forward::request(&self.turn, call)?).await
@@ -136,57 +182,70 @@ impl Source {
     /// Passes the events on until they end or nobody listens. A stream that is lost is opened again when the backend
     /// is back.
     async fn run(mut self, mut lines: Option<Lines>, client: mpsc::Sender<Timed>) {
-        let bounded = self.call.query.filled("until").is_some();
+        let until = self.until;
         loop {
-            let ended = tokio::select! {
-                ended = self.follow(&mut lines, &client) => ended,
+            let end = tokio::select! {
+                end = self.follow(&mut lines, &client) => end,
                 () = client.closed() => return,
             };
-            if ended && bounded {
+            if end == End::Done || until.is_past() {
                 return;
             }
             tokio::select! {
-                opened = self.reopen() => lines = opened,
+                opened = self.reopen() => match opened {
+                    Some(opened) => lines = Some(opened),
+                    None => return,
+                },
+                () = until.reached() => return,
                 () = client.closed() => return,
             }
         }
     }
 
-    /// Follows one stream; true when it ended as it should, false when it broke off.
-    async fn follow(&mut self, lines: &mut Option<Lines>, client: &mpsc::Sender<Timed>) -> bool {
-        let Some(lines) = lines else { return false };
+    /// Follows one stream.
+    async fn follow(&mut self, lines: &mut Option<Lines>, client: &mpsc::Sender<Timed>) -> End {
+        let Some(lines) = lines else { return End::Lost };
         let label = Value::from(&*self.backend.name).to_string();
         let seen = self.last;
         loop {
             match lines.next().await {
                 Ok(Some(line)) => {
-                    let time =
-                        serde_json::from_slice::<Event>(&line).map_or(0, |event| event.time_nano);
+                    let event = serde_json::from_slice::<Event>(&line);
+                    let time = event.map_or(0, |event| event.time_nano);
                     // What was passed on before a loss comes again after it.
                     if time <= seen && seen > 0 {
                         continue;
                     }
                     self.last = self.last.max(time);
                     if client.send((time, marked(&line, &label))).await.is_err() {
-                        return true;
+                        return End::Done;
                     }
                 }
-                Ok(None) => return true,
-                Err(_) => return false,
+                Ok(None) if self.until.0.is_some() => return End::Done,
+                Ok(None) | Err(_) => return End::Lost,
             }
         }
     }
 
-    /// Waits for the backend and opens its stream again.
+    /// Waits for the backend and opens its stream again; none when it left the flock or wants no such request.
     async fn reopen(&mut self) -> Option<Lines> {
-        sleep(PAUSE).await;
-        self.backend.up().await;
-        let answer = self
-            .open()
-            .await
-            .ok()
-            .filter(|answer| answer.status().is_success());
-        answer.map(|answer| Lines::new(answer.into_body()))
+        loop {
+            sleep(PAUSE).await;
+            let present = self.inventory.flock().get(&self.backend.name).cloned();
+            if !present.is_some_and(|backend| Arc::ptr_eq(&backend, &self.backend)) {
+                return None;
+            }
+            if self.backend.status().health != Health::Up {
+                continue;
+            }
+            match self.open_again().await {
+                Ok(answer) if answer.status().is_success() => {
+                    return Some(Lines::new(answer.into_body()));
+                }
+                Ok(answer) if answer.status().is_client_error() => return None,
+                _ => {}
+            }
+        }
     }
 }
 

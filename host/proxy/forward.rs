@@ -37,12 +37,29 @@ pub(super) fn request(turn: &Turn, mut call: Call) -> Result<Request<Body>, Erro
     let body = call.take_body();
     let mut headers = call.headers;
     strip(&mut headers);
+    drop_form(&mut headers);
     headers.insert(header::HOST, HeaderValue::from_static("docker"));
     let mut request = Request::new(body);
     *request.method_mut() = call.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// A daemon reads a form in the body before the query, which is what plugins and placement have seen. No endpoint takes
+/// a form.
+fn drop_form(headers: &mut HeaderMap) {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let form = kind.is_some_and(|kind| {
+        kind.trim()
+            .to_ascii_lowercase()
+            .starts_with("application/x-www-form")
+    });
+    if form {
+        headers.remove(header::CONTENT_TYPE);
+    }
 }
 
 /// A request of flockerd's own, in the flock's version.

@@ -45,7 +45,7 @@ pub(super) async fn request(
     let verdict = turn.plugins.request(asked, &call.headers, &scene).await?;
     match verdict {
         Verdict::Proceed => {
-            body.give_back(&mut call);
+            body.give_back(&mut call)?;
             Ok(Asked::Proceed(call))
         }
         Verdict::Respond(response) => Ok(Asked::Answered(response.map(docker::full))),
@@ -77,8 +77,11 @@ impl LazyBody {
             .and_then(|value| value.to_str().ok());
         Self {
             limit,
-            is_json: content_type
-                .is_some_and(|kind| kind.trim_start().starts_with("application/json")),
+            is_json: content_type.is_some_and(|kind| {
+                kind.trim()
+                    .to_ascii_lowercase()
+                    .starts_with("application/json")
+            }),
             body: tokio::sync::Mutex::new(Some(call.take_body())),
             read: Mutex::default(),
         }
@@ -91,21 +94,15 @@ impl LazyBody {
             .clone()
     }
 
-    /// Puts the body back, read or not.
-    fn give_back(&self, call: &mut Call) {
-        let read = self
-            .read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        match (
-            read,
-            self.body.try_lock().ok().and_then(|mut body| body.take()),
-        ) {
-            (Some(Ok(text)), _) => call.set_body(text),
-            (_, Some(body)) => call.put_body(body),
-            (_, None) => {}
+    /// Puts the body back, read or not. One that was read in part is lost, and the call with it.
+    fn give_back(&self, call: &mut Call) -> Result<(), Error> {
+        let unread = self.body.try_lock().ok().and_then(|mut body| body.take());
+        match (self.seen(), unread) {
+            (Some(read), _) => call.set_body(read.map_err(Error::Client)?),
+            (None, Some(body)) => call.put_body(body),
+            (None, None) => return Err(Error::Client("the body was cut off".into())),
         }
+        Ok(())
     }
 }
 

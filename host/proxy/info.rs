@@ -76,7 +76,7 @@ impl Proxy {
 
     /// Pairs, as the CLI prints them under "Storage Driver".
     fn table(&self, turn: &Turn) -> Value {
-        let counts = self.counts();
+        let counts = self.loads().now();
         let up = turn.up();
         let mut rows = vec![json!([
             "Backends",

@@ -66,6 +66,10 @@ impl Proxy {
             .get("limit")
             .and_then(|limit| limit.parse::<usize>().ok())
             .filter(|limit| *limit > 0);
+        if !cuts.is_empty() && limit.is_some() {
+            // The cut is made here, so the daemons must not limit before it. A limit implies all states.
+            call.query = call.query.without("limit").with("all", "1");
+        }
         let answers = match self.ask_list(turn, &call).await? {
             Ok(answers) => answers,
             Err(refusal) => return Ok(refusal),

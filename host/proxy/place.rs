@@ -16,7 +16,10 @@ use crate::{
     config::Strategy,
     docker::{client::Client, create::Tie},
     error::Error,
-    inventory::index::{BackendName, Counts},
+    inventory::{
+        Index,
+        index::{BackendName, Counts},
+    },
     plugin::{Hook, Scene, route, types},
 };
 
@@ -137,14 +140,14 @@ impl Proxy {
         eligible: &[Arc<Backend>],
     ) -> Result<Placed, Error> {
         let _turn = tokio::time::timeout(TURN, self.places.turn.lock()).await;
-        let counts = self.counts();
         let decision = match turn.plugins.has(Hook::Route) {
-            true => self.ask_route(turn, newcomer, eligible, &counts).await?,
+            true => self.ask_route(turn, newcomer, eligible).await?,
             false => Default::default(),
         };
         let backend = match &decision.backend {
             Some(name) => turn.backend(name)?,
-            None => choose(self.settings.strategy, eligible, &counts).ok_or(Error::NoBackend)?,
+            None => choose(self.settings.strategy, eligible, &self.loads().now())
+                .ok_or(Error::NoBackend)?,
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
         Ok(Placed {
@@ -159,7 +162,6 @@ impl Proxy {
         turn: &Turn,
         newcomer: &Newcomer<'_>,
         eligible: &[Arc<Backend>],
-        counts: &HashMap<BackendName, Counts>,
     ) -> Result<crate::plugin::Decision, Error> {
         let client = hooks::client(newcomer.client);
         let request = route::Request {
@@ -170,7 +172,7 @@ impl Proxy {
             body: newcomer.body,
             client,
         };
-        let scene = scene(eligible.to_vec(), counts.clone());
+        let scene = self.loads().scene(eligible.to_vec());
         let resolve = |answer: &str| resolve(turn, eligible, answer);
         turn.plugins.route(request, &scene, &resolve).await
     }
@@ -222,24 +224,23 @@ impl Proxy {
         })
     }
 
-    /// How loaded each backend is, with what is under way to it.
-    pub(super) fn counts(&self) -> HashMap<BackendName, Counts> {
-        let mut counts = self.inventory.index.counts();
+    /// How loaded the backends are.
+    pub(super) fn loads(&self) -> Loads {
         drop(self.places.waiting());
-        let under_way = self
-            .places
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (backend, count) in under_way.iter() {
-            counts.entry(backend.clone()).or_default().fresh += count;
+        Loads {
+            index: self.inventory.index.clone(),
+            under_way: self.places.counts.clone(),
         }
-        counts
+    }
+
+    /// The scene of hooks that see all backends.
+    pub(super) fn scene(&self, turn: &Turn) -> Scene {
+        self.loads().scene(turn.flock.backends().to_vec())
     }
 
     /// A backend as plugins see it.
     pub(super) fn shown(&self, backend: &Backend) -> types::Backend {
-        show(backend, &self.counts())
+        show(backend, &self.loads().now())
     }
 }
 
@@ -318,16 +319,39 @@ pub(super) fn name_taken(name: &str, id: &str) -> String {
     )
 }
 
-/// What the imports show: these backends, made only when a plugin looks.
-fn scene(backends: Vec<Arc<Backend>>, counts: HashMap<BackendName, Counts>) -> Scene {
-    Scene {
-        backends: Arc::new(move || {
+/// How loaded each backend is: what the index knows, and what is under way.
+#[derive(Clone)]
+pub(super) struct Loads {
+    index: Arc<Index>,
+    under_way: Arc<Mutex<HashMap<BackendName, usize>>>,
+}
+
+impl Loads {
+    pub(super) fn now(&self) -> HashMap<BackendName, Counts> {
+        let mut counts = self.index.counts();
+        let under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (backend, count) in under_way.iter() {
+            counts.entry(backend.clone()).or_default().fresh += count;
+        }
+        counts
+    }
+
+    /// What the imports show: these backends, made only when a plugin looks.
+    pub(super) fn scene(self, backends: Vec<Arc<Backend>>) -> Scene {
+        let shown = move || {
+            let counts = self.now();
             backends
                 .iter()
                 .map(|backend| show(backend, &counts))
                 .collect()
-        }),
-        body: None,
+        };
+        Scene {
+            backends: Arc::new(shown),
+            body: None,
+        }
     }
 }
 
@@ -349,12 +373,5 @@ fn show(backend: &Backend, counts: &HashMap<BackendName, Counts>) -> types::Back
         placing: number(counts.fresh),
         cpus: status.engine.as_ref().map_or(0, |engine| engine.cpus),
         memory: status.engine.as_ref().map_or(0, |engine| engine.memory),
-    }
-}
-
-impl Turn {
-    /// The scene of hooks that see all backends.
-    pub(super) fn scene(&self, counts: HashMap<BackendName, Counts>) -> Scene {
-        scene(self.flock.backends().to_vec(), counts)
     }
 }

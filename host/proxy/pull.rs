@@ -104,11 +104,7 @@ impl Proxy {
             });
         };
         turn.some_backend()?;
-        let claimed = self
-            .runs
-            .claim(&image, &call.client)
-            .await?
-            .filter(|run| turn.is_usable(&run.backend));
+        let claimed = self.claimed(turn, &image, &call.client).await?;
         let backend = match &claimed {
             Some(run) => turn.backend(&run.backend)?,
             None => self.place_pull(turn, &call, &image).await?,
@@ -123,7 +119,7 @@ impl Proxy {
             proxy: self.clone(),
             image,
             backend: backend.name.clone(),
-            claimed: claimed.is_some(),
+            claimed,
             client,
             _underway: underway,
         };
@@ -131,6 +127,22 @@ impl Proxy {
         // With a known length nobody would ask for the end, and the end is what is waited for.
         head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, pull.watch(body)))
+    }
+
+    /// The run that a pull is for, unless its backend cannot be used any more.
+    async fn claimed(
+        &self,
+        turn: &Turn,
+        image: &str,
+        client: &Client,
+    ) -> Result<Option<Run>, Error> {
+        while let Some(run) = self.runs.claim(image, client).await? {
+            if turn.is_usable(&run.backend) {
+                return Ok(Some(run));
+            }
+            self.runs.abandon(image, &run).await?;
+        }
+        Ok(None)
     }
 
     async fn place_pull(
@@ -159,19 +171,24 @@ impl Proxy {
         turn: &Turn,
         backend: &Backend,
         image: &str,
-        client: &Client,
+        call: &Call,
     ) -> Result<(), Error> {
         if self.pulls.is_underway(backend, image) {
             self.pulls.ended(backend, image).await;
             return Ok(());
         }
+        let _underway = self.pulls.begin(backend, image);
         let reference = Reference::parse(image);
-        let auth = self.credentials(turn, &reference, image, client).await?;
-        let query = Query::default().with("fromImage", reference.name);
-        let query = query.with(
+        let auth = self
+            .credentials(turn, &reference, image, &call.client)
+            .await?;
+        let mut query = Query::default().with("fromImage", reference.name).with(
             "tag",
             reference.digest.or(reference.tag).unwrap_or("latest"),
         );
+        if let Some(platform) = call.query.filled("platform") {
+            query = query.with("platform", &platform);
+        }
         let mut request = forward::own(turn, Method::POST, "/images/create", &query.0)?;
         if let Some(auth) = auth {
             let mut value =
@@ -179,7 +196,6 @@ impl Proxy {
             value.set_sensitive(true);
             request.headers_mut().insert("x-registry-auth", value);
         }
-        let _underway = self.pulls.begin(backend, image);
         let response = backend.send(request).await?;
         let status = response.status();
         finished(status, Lines::new(response.into_body()), backend).await
@@ -202,7 +218,7 @@ impl Proxy {
             };
             let answer = turn
                 .plugins
-                .registry_auth(request, &turn.scene(self.counts()))
+                .registry_auth(request, &self.scene(turn))
                 .await?;
             if let Some(found) = answer {
                 return Ok(Some(credentials::encode(registry, &found)));
@@ -241,8 +257,8 @@ struct PullEnd {
     proxy: Arc<Proxy>,
     image: String,
     backend: BackendName,
-    /// A create waits for it.
-    claimed: bool,
+    /// The create that waits for it.
+    claimed: Option<Run>,
     client: Arc<Client>,
     _underway: Underway,
 }
@@ -252,31 +268,45 @@ impl PullEnd {
     /// next call relies on it.
     fn watch(self, body: Body) -> Body {
         let stream = futures_util::stream::unfold(Some((body, self, true)), |state| async {
-            let (mut body, pull, good) = state?;
+            let (mut body, mut pull, good) = state?;
             match body.frame().await {
                 Some(Ok(frame)) => {
                     let good = good && !frame.data_ref().is_some_and(tells_error);
                     Some((Ok::<_, BodyError>(frame), Some((body, pull, good))))
                 }
                 Some(Err(reason)) => Some((Err(reason), None)),
-                None if good => pull
-                    .remember()
-                    .await
-                    .err()
-                    .map(|reason| (Err(reason.into()), None)),
+                None if good => {
+                    let error = pull.remember().await.err()?;
+                    Some((Err(error.into()), None))
+                }
                 None => None,
             }
         });
         StreamBody::new(stream).boxed_unsync()
     }
 
-    async fn remember(self) -> Result<(), Error> {
-        let runs = &self.proxy.runs;
-        if !self.claimed {
-            runs.remember(&self.image, NewRun::pulled(&self.backend), &self.client)
-                .await?;
+    async fn remember(&mut self) -> Result<(), Error> {
+        let (runs, claimed) = (&self.proxy.runs, self.claimed.take());
+        if claimed.is_none() {
+            let pulled = NewRun::pulled(&self.backend);
+            runs.remember(&self.image, pulled, &self.client).await?;
         }
-        runs.ready(&self.image, &self.backend).await
+        runs.ready(&self.image, &self.backend, claimed.as_ref())
+            .await
+    }
+}
+
+impl Drop for PullEnd {
+    /// A pull that failed, or whose client went away, leaves the create waiting for another.
+    fn drop(&mut self) {
+        if let Some(claimed) = self.claimed.take() {
+            let (proxy, image) = (self.proxy.clone(), std::mem::take(&mut self.image));
+            tokio::spawn(async move {
+                if let Err(error) = proxy.runs.failed(&image, &claimed).await {
+                    tracing::warn!(%error, "a failed pull cannot be noted");
+                }
+            });
+        }
     }
 }
 

@@ -24,6 +24,8 @@ use crate::{
 
 /// How long a memory lives on after somebody other than its owner may have used it.
 const FADE: Duration = Duration::from_secs(30);
+/// How many runs of one image are remembered; a client that asks again and again without pulling fills no store.
+const RUNS_MAX: usize = 64;
 /// The longest image reference that is a key as it is.
 const KEY_MAX: usize = 400;
 
@@ -108,6 +110,13 @@ impl Runs {
         };
         self.change(image, |runs| {
             runs.retain(|known| !known.is(&run));
+            if runs.len() >= RUNS_MAX {
+                let oldest = runs
+                    .iter()
+                    .position(|run| !self.is_open(&run.connection))
+                    .unwrap_or(0);
+                runs.remove(oldest);
+            }
             runs.push(run.clone());
         })
         .await
@@ -135,39 +144,47 @@ impl Runs {
             .cloned())
     }
 
-    /// Finds the backend that a pull is for: where this connection's create went, else the oldest create of the same
-    /// client that no pull has come for yet.
+    /// Finds the run that a pull is for: this connection's newest create that waits, else the oldest create of the
+    /// same client that no pull has come for yet.
     pub(super) async fn claim(&self, image: &str, client: &Client) -> Result<Option<Run>, Error> {
-        let choose = |runs: &[Run]| {
-            let waits = |run: &&Run| !run.create.is_empty();
-            let own = runs
-                .iter()
-                .filter(waits)
-                .position(|run| run.connection == *client.connection);
-            let free = |run: &&Run| run.stage == Stage::Created && run.address == host(client);
-            own.and_then(|at| runs.iter().filter(waits).nth(at))
-                .or_else(|| runs.iter().find(free))
-                .cloned()
-        };
         let mut claimed = None;
         self.change(image, |runs| {
-            claimed = choose(runs);
-            for run in runs
-                .iter_mut()
-                .filter(|run| Some(&**run) == claimed.as_ref())
-            {
-                run.stage = Stage::Pulling;
-            }
+            let choice = choose(runs, client);
+            claimed = choice.map(|at| {
+                runs[at].stage = Stage::Pulling;
+                runs[at].clone()
+            });
         })
         .await?;
         Ok(claimed)
     }
 
-    /// Notes that an image is on a backend now: whoever waits for it there can go on.
-    pub(super) async fn ready(&self, image: &str, backend: &str) -> Result<(), Error> {
+    /// Notes that a pull brought the image to a backend: the run that it was for can go on, and those of clients that
+    /// are still there.
+    pub(super) async fn ready(
+        &self,
+        image: &str,
+        backend: &str,
+        claimed: Option<&Run>,
+    ) -> Result<(), Error> {
         self.change(image, |runs| {
             for run in runs.iter_mut().filter(|run| run.backend == backend) {
-                run.stage = Stage::Ready;
+                if self.is_open(&run.connection) || claimed.is_some_and(|claimed| run.is(claimed)) {
+                    run.stage = Stage::Ready;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Notes that a pull failed: the run that it was for waits for another.
+    pub(super) async fn failed(&self, image: &str, claimed: &Run) -> Result<(), Error> {
+        self.change(image, |runs| {
+            for run in runs
+                .iter_mut()
+                .filter(|run| run.is(claimed) && run.stage == Stage::Pulling)
+            {
+                run.stage = Stage::Created;
             }
         })
         .await
@@ -245,6 +262,17 @@ impl Run {
     fn is(&self, other: &Self) -> bool {
         self.create == other.create && self.connection == other.connection
     }
+}
+
+/// Which of the runs a pull of this client is for.
+fn choose(runs: &[Run], client: &Client) -> Option<usize> {
+    let own = |run: &Run| !run.create.is_empty() && run.connection == *client.connection;
+    let waits = |run: &Run| run.stage == Stage::Created;
+    let free = |run: &Run| waits(run) && !run.create.is_empty() && run.address == host(client);
+    let newest_own = runs.iter().rposition(|run| own(run) && waits(run));
+    newest_own
+        .or_else(|| runs.iter().rposition(own))
+        .or_else(|| runs.iter().position(free))
 }
 
 /// What tells a create from another: its name and its body.
@@ -345,7 +373,7 @@ mod tests {
                 .unwrap()
                 .unwrap();
             assert_eq!(claimed.backend, backend);
-            runs.ready("app:1", backend).await.unwrap();
+            runs.ready("app:1", backend, Some(&claimed)).await.unwrap();
         }
         assert_eq!(recalled(&runs, "same", "a").await.as_deref(), Some("node1"));
         let run = runs
@@ -394,17 +422,10 @@ mod tests {
             .unwrap();
         let after = runs(&state, &["b", "c"]);
         assert_eq!(recalled(&after, "x", "b").await, None, "not ready yet");
-        assert_eq!(
-            after
-                .claim("app:1", &client("b"))
-                .await
-                .unwrap()
-                .unwrap()
-                .backend,
-            "node3"
-        );
+        let claimed = after.claim("app:1", &client("b")).await.unwrap().unwrap();
+        assert_eq!(claimed.backend, "node3");
         after
-            .ready("docker.io/library/app:1", "node3")
+            .ready("docker.io/library/app:1", "node3", Some(&claimed))
             .await
             .unwrap();
         assert_eq!(recalled(&after, "x", "c").await.as_deref(), Some("node3"));

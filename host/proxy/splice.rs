@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
     pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
 };
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::{io::Interest, task::coop::consume_budget};
 
 use crate::socket::Socket;
 
@@ -36,25 +36,35 @@ pub struct End {
 ///
 /// # Errors
 /// The first error of reading from either side; both sockets are closed then.
-pub async fn join(mut a: End, mut b: End) -> io::Result<(u64, u64)> {
-    b.socket.write_all(&a.early).await?;
-    a.socket.write_all(&b.early).await?;
-    let early = (a.early.len() as u64, b.early.len() as u64);
-    let (a, b) = (&a.socket, &b.socket);
-    let (up, down) = tokio::try_join!(one_way(a, b), one_way(b, a))?;
-    Ok((early.0 + up, early.1 + down))
+pub async fn join(a: End, b: End) -> io::Result<(u64, u64)> {
+    tokio::try_join!(one_way(&a, &b), one_way(&b, &a))
 }
 
 /// Moves everything from one socket to the other and then ends the other's input.
-async fn one_way(from: &Socket, to: &Socket) -> io::Result<u64> {
-    from.ready(Interest::READABLE).await?;
-    let moved = match Pipe::new() {
-        Ok(pipe) => pipe.carry(from, to).await?,
-        Err(_) => copy(from, to).await?,
-    };
+async fn one_way(from: &End, to: &End) -> io::Result<u64> {
+    let (early, from, to) = (&from.early, &from.socket, &to.socket);
+    let mut moved = early.len() as u64;
+    if write_all(to, early).await {
+        from.ready(Interest::READABLE).await?;
+        moved += match Pipe::new() {
+            Ok(pipe) => pipe.carry(from, to).await?,
+            Err(_) => copy(from, to).await?,
+        };
+    }
     // Fails only when the other side has gone already: then there is nobody left to tell.
     let _ = to.shutdown_write();
     Ok(moved)
+}
+
+/// Writes bytes; false when the socket takes no more.
+async fn write_all(to: &Socket, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match until_ready(to, Interest::WRITABLE, || Ok(rustix::io::write(to, bytes)?)).await {
+            Ok(written @ 1..) => bytes = &bytes[written..],
+            _ => return false,
+        }
+    }
+    true
 }
 
 struct Pipe {
@@ -73,22 +83,24 @@ impl Pipe {
     async fn carry(&self, from: &Socket, to: &Socket) -> io::Result<u64> {
         let mut moved = 0;
         loop {
-            let filled = until_ready(from, Interest::READABLE, || {
-                once(from, &self.writer, PIPE_SIZE)
-            })
-            .await?;
-            if filled == 0 {
+            let fill = || once(from, &self.writer, PIPE_SIZE);
+            let filled = until_ready(from, Interest::READABLE, fill).await?;
+            if filled == 0 || !self.drain(to, filled).await {
                 return Ok(moved);
-            }
-            let mut rest = filled;
-            while rest > 0 {
-                match until_ready(to, Interest::WRITABLE, || once(&self.reader, to, rest)).await {
-                    Ok(written) => rest -= written,
-                    Err(_) => return Ok(moved),
-                }
             }
             moved += filled as u64;
         }
+    }
+
+    /// Empties the pipe into a socket; false when the socket takes no more.
+    async fn drain(&self, to: &Socket, mut rest: usize) -> bool {
+        while rest > 0 {
+            match until_ready(to, Interest::WRITABLE, || once(&self.reader, to, rest)).await {
+                Ok(written @ 1..) => rest -= written,
+                _ => return false,
+            }
+        }
+        true
     }
 }
 
@@ -102,19 +114,10 @@ async fn copy(from: &Socket, to: &Socket) -> io::Result<u64> {
     let mut buffer = vec![0; COPY_SIZE];
     let mut moved = 0;
     loop {
-        let read = until_ready(from, Interest::READABLE, || {
-            Ok(rustix::io::read(from, &mut buffer[..])?)
-        })
-        .await?;
-        let mut rest = &buffer[..read];
-        if rest.is_empty() {
+        let read = || Ok(rustix::io::read(from, &mut buffer[..])?);
+        let read = until_ready(from, Interest::READABLE, read).await?;
+        if read == 0 || !write_all(to, &buffer[..read]).await {
             return Ok(moved);
-        }
-        while !rest.is_empty() {
-            match until_ready(to, Interest::WRITABLE, || Ok(rustix::io::write(to, rest)?)).await {
-                Ok(written) => rest = &rest[written..],
-                Err(_) => return Ok(moved),
-            }
         }
         moved += read as u64;
     }
@@ -127,6 +130,8 @@ async fn until_ready<R>(
     mut call: impl FnMut() -> io::Result<R>,
 ) -> io::Result<R> {
     loop {
+        // Sockets that are always ready must let other tasks run too.
+        consume_budget().await;
         socket.ready(interest).await?;
         match socket.try_io(interest, &mut call) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -139,7 +144,7 @@ async fn until_ready<R>(
 #[cfg(test)]
 mod tests {
     use tokio::{
-        io::AsyncReadExt,
+        io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream, UnixStream},
     };
 

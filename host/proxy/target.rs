@@ -56,12 +56,8 @@ impl Proxy {
             .trim_start_matches('/')
             .to_owned();
         let _reserved = self.names.reserve(&name).await;
-        if let Some(owner) = self
-            .inventory
-            .index
-            .name_owner(&name)
-            .filter(|owner| owner.id != located.id)
-        {
+        let owner = self.holder(turn, &name).await;
+        if let Some(owner) = owner.filter(|owner| owner.id != located.id) {
             let taken = super::place::name_taken(&name, &owner.id);
             let text = format!("Error when allocating new name: {taken}");
             return Err(Error::refused(StatusCode::CONFLICT, text));
@@ -97,15 +93,11 @@ impl Proxy {
         turn: &Turn,
         mut call: Call,
     ) -> Result<Response<Body>, Error> {
-        let reference = call.reference().into_owned();
-        let (_, located) = self.container(turn, &reference).await?;
         let backend = self.locate(turn, &mut call, Object::Container).await?;
         let response = backend.send(forward::request(turn, call)?).await?;
         let (head, body) = read(response, &backend).await?;
         if let Some(id) = edit::read::<String>(&String::from_utf8_lossy(&body), "Id") {
-            self.inventory
-                .index
-                .exec_created(&backend.name, &id, &located.id);
+            self.inventory.index.exec_created(&backend.name, &id);
         }
         Ok(Response::from_parts(head, docker::full(body)))
     }
@@ -151,10 +143,7 @@ impl Proxy {
             body: Some(&body).filter(|body| !body.is_empty()),
             client,
         };
-        let changed = turn
-            .plugins
-            .start(request, &turn.scene(self.counts()))
-            .await?;
+        let changed = turn.plugins.start(request, &self.scene(turn)).await?;
         match changed {
             Some(body) => {
                 let json = http::HeaderValue::from_static("application/json");
