@@ -100,6 +100,10 @@ fn a_name_is_free_again_when_its_container_is_gone() {
     for node in [&node1, &node2] {
         node.on("POST /containers/create", created.clone());
         node.on(
+            &format!("GET /containers/{}/json", "d".repeat(64)),
+            Answer::Json(200, json!({"Id": "d".repeat(64), "Name": "/web"})),
+        );
+        node.on(
             &format!("DELETE /containers/{}", "d".repeat(64)),
             Answer::Json(204, Value::Null),
         );

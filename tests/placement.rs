@@ -196,6 +196,11 @@ fn two_creates_of_one_name_at_the_same_time_give_one_container() {
     for (fake, id) in fakes.iter().zip(["a", "b"]) {
         let created = Answer::Json(201, json!({"Id": id.repeat(64), "Warnings": []}));
         fake.on("POST /containers/create", Answer::Gated(Box::new(created)));
+        let inspect = format!("GET /containers/{}/json", id.repeat(64));
+        fake.on(
+            &inspect,
+            Answer::Json(200, json!({"Id": id.repeat(64), "Name": "/one"})),
+        );
     }
     let flockerd = Flockerd::over_fakes(&[&fakes[0], &fakes[1]]).start();
     let creates = || {

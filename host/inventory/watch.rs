@@ -29,13 +29,15 @@ pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing
     };
     let mut pause = FIRST_PAUSE;
     loop {
-        let Err(mut loss) = watch.follow(&mut pause).await;
-        if let Loss::Broken(_) = loss {
-            // A daemon that was only restarted, or shed its connections, is back at once and never was down.
-            let Err(again) = watch.follow(&mut pause).await;
-            loss = again;
+        let mut was_up = false;
+        let Err(loss) = watch.follow(&mut was_up).await;
+        if was_up {
+            pause = FIRST_PAUSE;
         }
-        watch.lost(loss.reason());
+        // A daemon that only shed its connections, or was restarted, is back at once and never was down.
+        if !was_up || matches!(loss, Loss::Silent(_)) {
+            watch.lost(loss.reason());
+        }
         sleep(pause).await;
         pause = (pause * 2).min(timing.probe_interval.max(FIRST_PAUSE));
     }
@@ -74,14 +76,14 @@ impl From<Error> for Loss {
 
 impl Watch {
     /// Connects, lists, and follows until something fails.
-    async fn follow(&self, pause: &mut Duration) -> Result<Never, Loss> {
+    async fn follow(&self, was_up: &mut bool) -> Result<Never, Loss> {
         let engine = self.within(listing::engine(&self.backend)).await?;
         // The stream is opened before the lists are read: what happens in between is seen twice rather than never.
         let mut events = self.within(self.events()).await?;
         self.limited(self.timing.timeout * LISTING, self.list())
             .await?;
         self.backend.mark_up(engine);
-        *pause = FIRST_PAUSE;
+        *was_up = true;
         tracing::info!(backend = %self.backend.name, "backend is up");
         let mut probes = interval(self.timing.probe_interval);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -124,7 +124,7 @@ impl Proxy {
             }
             return Ok(Destination {
                 placed: Placed {
-                    under_way: self.places.begin(&backend),
+                    under_way: self.places.begin(&backend, &creation.name),
                     backend,
                     body: run.body.clone(),
                 },

@@ -3,7 +3,7 @@
 //! First the hard constraints, then the `route` hooks, then the strategy.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -55,25 +55,39 @@ pub(super) struct Placed {
 /// What is under way to each backend.
 #[derive(Default)]
 pub(super) struct Places {
-    counts: Arc<Mutex<HashMap<BackendName, usize>>>,
+    under_way: Arc<Mutex<Register>>,
     /// Creates that wait for their image, by create and connection, with the time since when.
     waiting: Mutex<HashMap<(String, Arc<str>), (UnderWay, Instant)>>,
     turn: tokio::sync::Mutex<()>,
 }
 
-/// One create under way to a backend.
+/// The creates under way, each with its backend and the name of what it creates.
+#[derive(Default)]
+struct Register {
+    next: u64,
+    creates: BTreeMap<u64, (BackendName, String)>,
+}
+
+/// One create under way to a backend, until this is dropped.
 pub(super) struct UnderWay {
-    backend: BackendName,
-    counts: Arc<Mutex<HashMap<BackendName, usize>>>,
+    number: u64,
+    register: Arc<Mutex<Register>>,
 }
 
 impl Places {
-    pub(super) fn begin(&self, backend: &Backend) -> UnderWay {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(backend.name.clone()).or_default() += 1;
+    pub(super) fn begin(&self, backend: &Backend, name: &str) -> UnderWay {
+        let mut register = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let number = register.next;
+        register.next += 1;
+        register
+            .creates
+            .insert(number, (backend.name.clone(), name.to_owned()));
         UnderWay {
-            backend: backend.name.clone(),
-            counts: self.counts.clone(),
+            number,
+            register: self.under_way.clone(),
         }
     }
 
@@ -104,10 +118,8 @@ impl Places {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.backend) {
-            *count = count.saturating_sub(1);
-        }
+        let mut register = self.register.lock().unwrap_or_else(PoisonError::into_inner);
+        register.creates.remove(&self.number);
     }
 }
 
@@ -151,7 +163,9 @@ impl Proxy {
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
         Ok(Placed {
-            under_way: self.places.begin(&backend),
+            under_way: self
+                .places
+                .begin(&backend, newcomer.name.unwrap_or_default()),
             body: decision.body,
             backend,
         })
@@ -229,7 +243,7 @@ impl Proxy {
         drop(self.places.waiting());
         Loads {
             index: self.inventory.index.clone(),
-            under_way: self.places.counts.clone(),
+            under_way: self.places.under_way.clone(),
         }
     }
 
@@ -323,18 +337,21 @@ pub(super) fn name_taken(name: &str, id: &str) -> String {
 #[derive(Clone)]
 pub(super) struct Loads {
     index: Arc<Index>,
-    under_way: Arc<Mutex<HashMap<BackendName, usize>>>,
+    under_way: Arc<Mutex<Register>>,
 }
 
 impl Loads {
     pub(super) fn now(&self) -> HashMap<BackendName, Counts> {
         let mut counts = self.index.counts();
-        let under_way = self
+        let register = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for (backend, count) in under_way.iter() {
-            counts.entry(backend.clone()).or_default().fresh += count;
+        for (backend, name) in register.creates.values() {
+            // The daemon's event may come before its answer: what the index knows already counts there.
+            if self.index.name_owner(name).is_none() {
+                counts.entry(backend.clone()).or_default().fresh += 1;
+            }
         }
         counts
     }
