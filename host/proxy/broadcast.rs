@@ -19,13 +19,12 @@ impl Proxy {
         turn.some_backend()?;
         // A prune works as long as it must; only backends that are down are left out.
         let forever = std::time::Duration::from_secs(24 * 3600);
-        let answers = turn
+        let mut answers = turn
             .ask_all(forever, |_| forward::request(turn, call.copy()))
             .await?;
-        let answers = match answers.or_refusal() {
-            Ok(answers) => answers,
-            Err(refusal) => return refusal,
-        };
+        if let Some(refusal) = answers.refusal() {
+            return refusal;
+        }
         let (mut deleted, mut space) = (None, 0);
         for (_, body) in &answers.ok {
             let body = String::from_utf8_lossy(body);

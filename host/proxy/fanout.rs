@@ -84,12 +84,15 @@ async fn one(
 }
 
 impl Answers {
-    /// Leaves the good answers, or, when there is none, says why: the first refusal, or no backend.
-    pub(super) fn or_refusal(mut self) -> Result<Self, Result<Response<Body>, Error>> {
-        match (self.ok.is_empty(), self.refused.is_empty()) {
-            (false, _) => Ok(self),
-            (true, false) => Err(Ok(self.refused.remove(0))),
-            (true, true) => Err(Err(Error::NoBackend)),
+    /// What to answer when no backend gave a good answer: the first refusal, or that nobody answered. None when there
+    /// is something to merge, be it the nothing of an empty flock.
+    pub(super) fn refusal(&mut self) -> Option<Result<Response<Body>, Error>> {
+        if !self.ok.is_empty() {
+            return None;
+        }
+        match self.refused.is_empty() {
+            false => Some(Ok(self.refused.remove(0))),
+            true => (!self.missing.is_empty()).then_some(Err(Error::NoBackend)),
         }
     }
 

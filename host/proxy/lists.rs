@@ -70,10 +70,10 @@ impl Proxy {
             // The cut is made here, so the daemons must not limit before it. A limit implies all states.
             call.query = call.query.without("limit").with("all", "1");
         }
-        let answers = match self.ask_list(turn, &call).await? {
-            Ok(answers) => answers,
-            Err(refusal) => return Ok(refusal),
-        };
+        let mut answers = self.ask_list(turn, &call).await?;
+        if let Some(refusal) = answers.refusal() {
+            return refusal;
+        }
         let mut items = Vec::new();
         for (backend, body) in &answers.ok {
             for item in parse(&backend.name, body)? {
@@ -109,10 +109,10 @@ impl Proxy {
                 endpoint: "GET /images/json with before or since".into(),
             });
         }
-        let answers = match self.ask_list(turn, &call).await? {
-            Ok(answers) => answers,
-            Err(refusal) => return Ok(refusal),
-        };
+        let mut answers = self.ask_list(turn, &call).await?;
+        if let Some(refusal) = answers.refusal() {
+            return refusal;
+        }
         let mut images: BTreeMap<String, (Image, &str, bool)> = BTreeMap::new();
         for (backend, body) in &answers.ok {
             for item in parse(&backend.name, body)? {
@@ -135,24 +135,11 @@ impl Proxy {
         Ok(answers.mark(message::json(StatusCode::OK, text)))
     }
 
-    /// Asks every backend for its list; the inner error is the answer when all refused.
-    pub(super) async fn ask_list(
-        &self,
-        turn: &Turn,
-        call: &Call,
-    ) -> Result<Result<Answers, Response<Body>>, Error> {
+    /// Asks every backend for its list.
+    async fn ask_list(&self, turn: &Turn, call: &Call) -> Result<Answers, Error> {
         let limit = self.settings.backend_timeout;
-        let answers = turn
-            .ask_all(limit, |_| forward::request(turn, call.copy()))
-            .await?;
-        match answers.or_refusal() {
-            Ok(answers) => Ok(Ok(answers)),
-            Err(Ok(refusal)) => Ok(Err(refusal)),
-            Err(Err(_)) if turn.flock.backends().is_empty() => {
-                Ok(Err(message::json(StatusCode::OK, "[]")))
-            }
-            Err(Err(error)) => Err(error),
-        }
+        turn.ask_all(limit, |_| forward::request(turn, call.copy()))
+            .await
     }
 
     /// Takes `before` and `since` out of a query: they name a container that one backend knows, the others would

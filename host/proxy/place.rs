@@ -56,10 +56,13 @@ pub(super) struct Placed {
 #[derive(Default)]
 pub(super) struct Places {
     under_way: Arc<Mutex<Register>>,
-    /// Creates that wait for their image, by create and connection, with the time since when.
-    waiting: Mutex<HashMap<(String, Arc<str>), (UnderWay, Instant)>>,
+    /// Creates that wait for their image.
+    waiting: Mutex<Waiting>,
     turn: tokio::sync::Mutex<()>,
 }
+
+/// By create and client connection, with the time since when.
+type Waiting = HashMap<(String, Arc<str>), (UnderWay, Instant)>;
 
 /// The creates under way, each with its backend and the name of what it creates.
 #[derive(Default)]
@@ -109,7 +112,7 @@ impl Places {
             .retain(|(_, connection), _| *connection != client.connection);
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<(String, Arc<str>), (UnderWay, Instant)>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, (_, since)| since.elapsed() < WAIT);
         waiting

@@ -219,7 +219,8 @@ impl Runs {
             .unwrap_or_default();
         let now = now();
         runs.retain(|run| {
-            run.expires > now && !(run.create.is_empty() && !self.is_open(&run.connection))
+            let can_come = !run.create.is_empty() || self.is_open(&run.connection);
+            can_come && run.expires > now
         });
         Ok((stored, runs))
     }
