@@ -1,7 +1,7 @@
 //! What lives where: containers, execs, networks and volumes by reference, without asking a backend.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
@@ -27,6 +27,10 @@ pub struct Index(RwLock<Entries>);
 struct Entries {
     /// By full id; ordered, so that a prefix is a range.
     containers: BTreeMap<String, Container>,
+    /// How many each backend has, running and in all.
+    counts: HashMap<BackendName, Counts>,
+    /// Ids of containers in the order in which they were seen created, the last minute's.
+    fresh: VecDeque<(Instant, String)>,
     /// Ids by name; more than one when containers were created behind the flock's back.
     names: HashMap<String, Vec<String>>,
     /// Execs made through the flock; others are asked for when somebody names them.
@@ -114,12 +118,14 @@ impl Index {
 
     /// How many containers each backend has.
     pub fn counts(&self) -> HashMap<BackendName, Counts> {
-        let mut counts: HashMap<BackendName, Counts> = HashMap::new();
-        for container in self.read().containers.values() {
-            let counts = counts.entry(container.backend.clone()).or_default();
-            counts.total += 1;
-            counts.running += usize::from(container.stage == Stage::Running);
-            counts.fresh += usize::from(container.stage.is_fresh());
+        let entries = self.read();
+        let mut counts = entries.counts.clone();
+        let fresh = entries
+            .fresh
+            .iter()
+            .filter_map(|(_, id)| entries.containers.get(id));
+        for container in fresh.filter(|container| container.stage.is_fresh()) {
+            counts.entry(container.backend.clone()).or_default().fresh += 1;
         }
         counts
     }
@@ -257,23 +263,42 @@ impl Entries {
     }
 
     fn insert(&mut self, backend: &BackendName, id: &str, name: Option<&str>, stage: Stage) {
+        let known = self.remove(id);
         // An event may come after the answer it tells of: what is known to run does not go back to "created".
-        let stage = match (self.containers.get(id), stage) {
+        let stage = match (&known, stage) {
             (Some(known), Stage::Created(_)) => known.stage,
             _ => stage,
         };
-        self.remove(id);
-        if let Some(name) = name {
+        if let (None, Stage::Created(since)) = (&known, stage) {
+            while self
+                .fresh
+                .front()
+                .is_some_and(|(since, _)| since.elapsed() > FRESH)
+            {
+                self.fresh.pop_front();
+            }
+            self.fresh.push_back((since, id.to_owned()));
+        }
+        self.add(
+            id,
+            Container {
+                backend: backend.clone(),
+                name: name.map(str::to_owned),
+                stage,
+            },
+        );
+    }
+
+    fn add(&mut self, id: &str, container: Container) {
+        if let Some(name) = &container.name {
             self.names
-                .entry(name.to_owned())
+                .entry(name.clone())
                 .or_default()
                 .push(id.to_owned());
         }
-        let container = Container {
-            backend: backend.clone(),
-            name: name.map(str::to_owned),
-            stage,
-        };
+        let counts = self.counts.entry(container.backend.clone()).or_default();
+        counts.total += 1;
+        counts.running += usize::from(container.stage == Stage::Running);
         self.containers.insert(id.to_owned(), container);
     }
 
@@ -282,17 +307,17 @@ impl Entries {
         if let Some(name) = &container.name {
             self.release(name, id);
         }
+        if let Some(counts) = self.counts.get_mut(&container.backend) {
+            counts.total -= 1;
+            counts.running -= usize::from(container.stage == Stage::Running);
+        }
         Some(container)
     }
 
     fn rename(&mut self, id: &str, name: &str) {
         if let Some(mut container) = self.remove(id) {
             container.name = Some(name.to_owned());
-            self.names
-                .entry(name.to_owned())
-                .or_default()
-                .push(id.to_owned());
-            self.containers.insert(id.to_owned(), container);
+            self.add(id, container);
         }
     }
 
@@ -319,8 +344,9 @@ impl Entries {
     }
 
     fn enter(&mut self, id: &str, stage: Stage) {
-        if let Some(container) = self.containers.get_mut(id) {
+        if let Some(mut container) = self.remove(id) {
             container.stage = stage;
+            self.add(id, container);
         }
     }
 
