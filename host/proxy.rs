@@ -11,6 +11,7 @@ mod hooks;
 mod images;
 mod info;
 mod lists;
+mod load;
 mod local;
 mod locate;
 mod names;
@@ -61,7 +62,7 @@ pub struct Proxy {
     inventory: Arc<Inventory>,
     plugins: Arc<ArcSwap<Plugins>>,
     settings: Settings,
-    places: place::Places,
+    places: load::Places,
     names: names::Names,
     runs: runs::Runs,
     pulls: pull::Pulls,
@@ -93,7 +94,7 @@ impl Proxy {
             inventory,
             plugins,
             settings,
-            places: place::Places::default(),
+            places: load::Places::default(),
             names: names::Names::default(),
             pulls: pull::Pulls::default(),
         }

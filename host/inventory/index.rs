@@ -1,16 +1,17 @@
 //! What lives where: containers, execs, networks and volumes by reference, without asking a backend.
 
+mod entries;
+
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
+use entries::Entries;
+
 use super::listing::Listing;
 use crate::docker::event::Event;
-
-/// How long a created container counts as one that is about to run.
-const FRESH: Duration = Duration::from_secs(60);
 
 /// How many execs are remembered before old ones are forgotten, and how long they are kept then.
 const EXECS_MAX: usize = 10_000;
@@ -22,29 +23,6 @@ pub type BackendName = Arc<str>;
 /// What lives where. Entries of a backend that is down stay: its objects are unreachable, not gone.
 #[derive(Default)]
 pub struct Index(RwLock<Entries>);
-
-#[derive(Default)]
-struct Entries {
-    /// By full id; ordered, so that a prefix is a range.
-    containers: BTreeMap<String, Container>,
-    /// How many each backend has, running and in all.
-    counts: HashMap<BackendName, Counts>,
-    /// Ids of containers in the order in which they were seen created, the last minute's.
-    fresh: VecDeque<(Instant, String)>,
-    /// Ids by name; more than one when containers were created behind the flock's back.
-    names: HashMap<String, Vec<String>>,
-    /// Execs made through the flock; others are asked for when somebody names them.
-    execs: HashMap<String, (BackendName, Instant)>,
-    /// Backends by network name and id, and by volume name.
-    networks: BTreeMap<String, Vec<BackendName>>,
-    volumes: BTreeMap<String, Vec<BackendName>>,
-}
-
-struct Container {
-    backend: BackendName,
-    name: Option<String>,
-    stage: Stage,
-}
 
 /// How far a container has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,18 +110,7 @@ impl Index {
 
     /// Takes everything a backend has from its lists.
     pub fn replace(&self, backend: &BackendName, listing: Listing) {
-        let mut guard = self.write();
-        let entries = &mut *guard;
-        entries.forget_objects(backend);
-        for (id, name, stage) in listing.containers {
-            entries.insert(backend, &id, name.as_deref(), stage);
-        }
-        for reference in listing.networks {
-            add(&mut entries.networks, &reference, backend);
-        }
-        for name in listing.volumes {
-            add(&mut entries.volumes, &name, backend);
-        }
+        self.write().replace(backend, listing);
     }
 
     /// Forgets the backends that left the flock.
@@ -192,22 +159,7 @@ impl Index {
 
     /// Follows an event of a backend.
     pub fn follow(&self, backend: &BackendName, event: &Event) {
-        let mut entries = self.write();
-        let (id, name) = (&event.actor.id, event.actor.attributes.name.as_deref());
-        match event.kind.as_str() {
-            "container" => entries.follow_container(backend, event),
-            "network" if event.verb() == "create" => {
-                add(&mut entries.networks, id, backend);
-                add(&mut entries.networks, name.unwrap_or(id), backend);
-            }
-            "network" if event.verb() == "destroy" => {
-                take(&mut entries.networks, id, backend);
-                take(&mut entries.networks, name.unwrap_or(id), backend);
-            }
-            "volume" if event.verb() == "create" => add(&mut entries.volumes, id, backend),
-            "volume" if event.verb() == "destroy" => take(&mut entries.volumes, id, backend),
-            _ => {}
-        }
+        self.write().follow(backend, event);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
@@ -216,202 +168,6 @@ impl Index {
 
     fn write(&self) -> RwLockWriteGuard<'_, Entries> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Entries {
-    fn container(&self, reference: &str, backend: Option<&str>) -> Lookup {
-        let here = |owner: &BackendName| backend.is_none_or(|name| **owner == *name);
-        if let Some(container) = self
-            .containers
-            .get(reference)
-            .filter(|container| here(&container.backend))
-        {
-            return Lookup::Found(container.located(reference));
-        }
-        let mut named = self.named(reference, backend);
-        match named.len() {
-            0 => self.prefixed(reference, here),
-            1 => Lookup::Found(named.remove(0)),
-            _ => Lookup::SameName(named),
-        }
-    }
-
-    fn named(&self, name: &str, backend: Option<&str>) -> Vec<Located> {
-        let ids = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
-        let located = ids
-            .iter()
-            .filter_map(|id| Some(self.containers.get(id)?.located(id)));
-        located
-            .filter(|located| backend.is_none_or(|name| *located.backend == *name))
-            .collect()
-    }
-
-    fn prefixed(&self, prefix: &str, here: impl Fn(&BackendName) -> bool) -> Lookup {
-        if prefix.is_empty() {
-            return Lookup::Missing;
-        }
-        let range = self.containers.range(prefix.to_owned()..);
-        let mut matching = range
-            .take_while(|(id, _)| id.starts_with(prefix))
-            .filter(|(_, container)| here(&container.backend));
-        match (matching.next(), matching.next()) {
-            (Some((id, container)), None) => Lookup::Found(container.located(id)),
-            (Some(_), Some(_)) => Lookup::SamePrefix,
-            (None, _) => Lookup::Missing,
-        }
-    }
-
-    fn insert(&mut self, backend: &BackendName, id: &str, name: Option<&str>, stage: Stage) {
-        let known = self.remove(id);
-        // An event may come after the answer it tells of: what is known to run does not go back to "created".
-        let stage = match (&known, stage) {
-            (Some(known), Stage::Created(_)) => known.stage,
-            _ => stage,
-        };
-        if let (None, Stage::Created(since)) = (&known, stage) {
-            while self
-                .fresh
-                .front()
-                .is_some_and(|(since, _)| since.elapsed() > FRESH)
-            {
-                self.fresh.pop_front();
-            }
-            self.fresh.push_back((since, id.to_owned()));
-        }
-        self.add(
-            id,
-            Container {
-                backend: backend.clone(),
-                name: name.map(str::to_owned),
-                stage,
-            },
-        );
-    }
-
-    fn add(&mut self, id: &str, container: Container) {
-        if let Some(name) = &container.name {
-            self.names
-                .entry(name.clone())
-                .or_default()
-                .push(id.to_owned());
-        }
-        let counts = self.counts.entry(container.backend.clone()).or_default();
-        counts.total += 1;
-        counts.running += usize::from(container.stage == Stage::Running);
-        self.containers.insert(id.to_owned(), container);
-    }
-
-    fn remove(&mut self, id: &str) -> Option<Container> {
-        let container = self.containers.remove(id)?;
-        if let Some(name) = &container.name {
-            self.release(name, id);
-        }
-        if let Some(counts) = self.counts.get_mut(&container.backend) {
-            counts.total -= 1;
-            counts.running -= usize::from(container.stage == Stage::Running);
-        }
-        Some(container)
-    }
-
-    fn rename(&mut self, id: &str, name: &str) {
-        if let Some(mut container) = self.remove(id) {
-            container.name = Some(name.to_owned());
-            self.add(id, container);
-        }
-    }
-
-    fn release(&mut self, name: &str, id: &str) {
-        if let Some(ids) = self.names.get_mut(name) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                self.names.remove(name);
-            }
-        }
-    }
-
-    fn follow_container(&mut self, backend: &BackendName, event: &Event) {
-        let (id, attributes) = (&event.actor.id, &event.actor.attributes);
-        let name = attributes.name.as_deref();
-        match event.verb() {
-            "create" => self.insert(backend, id, name, Stage::Created(Instant::now())),
-            "rename" => self.rename(id, name.unwrap_or_default()),
-            "start" => self.enter(id, Stage::Running),
-            "die" => self.enter(id, Stage::Stopped),
-            "destroy" => drop(self.remove(id)),
-            _ => {}
-        }
-    }
-
-    fn enter(&mut self, id: &str, stage: Stage) {
-        if let Some(mut container) = self.remove(id) {
-            container.stage = stage;
-            self.add(id, container);
-        }
-    }
-
-    fn backends(&self) -> Vec<BackendName> {
-        let lists = self
-            .networks
-            .values()
-            .chain(self.volumes.values())
-            .flatten();
-        let mut names: Vec<BackendName> = lists
-            .chain(self.containers.values().map(|c| &c.backend))
-            .cloned()
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    fn forget_objects(&mut self, backend: &BackendName) {
-        let owned = self
-            .containers
-            .iter()
-            .filter(|(_, container)| container.backend == *backend);
-        let ids: Vec<String> = owned.map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            self.remove(&id);
-        }
-        for owners in [&mut self.networks, &mut self.volumes] {
-            owners
-                .values_mut()
-                .for_each(|backends| backends.retain(|name| name != backend));
-            owners.retain(|_, backends| !backends.is_empty());
-        }
-    }
-}
-
-impl Container {
-    fn located(&self, id: &str) -> Located {
-        Located {
-            backend: self.backend.clone(),
-            id: id.to_owned(),
-        }
-    }
-}
-
-impl Stage {
-    fn is_fresh(self) -> bool {
-        matches!(self, Self::Created(since) if since.elapsed() < FRESH)
-    }
-}
-
-fn add(owners: &mut BTreeMap<String, Vec<BackendName>>, reference: &str, backend: &BackendName) {
-    let backends = owners.entry(reference.to_owned()).or_default();
-    if !backends.contains(backend) {
-        backends.push(backend.clone());
-        backends.sort();
-    }
-}
-
-fn take(owners: &mut BTreeMap<String, Vec<BackendName>>, reference: &str, backend: &BackendName) {
-    if let Some(backends) = owners.get_mut(reference) {
-        backends.retain(|name| name != backend);
-        if backends.is_empty() {
-            owners.remove(reference);
-        }
     }
 }
 

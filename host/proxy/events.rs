@@ -1,5 +1,7 @@
 //! `GET /events`: every backend's events as one stream.
 
+mod joined;
+
 use std::{
     future::pending,
     sync::Arc,
@@ -9,31 +11,22 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::Frame;
 use serde_json::Value;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{Proxy, Turn, forward, lists::LABEL};
 use crate::{
     backend::{Backend, Health},
-    docker::{Body, BodyError, call::Call, event::Event, lines::Lines, message, query::Query},
+    docker::{Body, call::Call, event::Event, lines::Lines, message, query::Query},
     error::Error,
     inventory::Inventory,
 };
+use joined::{Joined, Timed};
 
 /// Events that wait for a slow client, over all backends; a full queue stops the reading, not the daemon.
 const QUEUE: usize = 256;
-/// How long an event waits for an earlier one of another backend.
-const WINDOW: Duration = Duration::from_millis(50);
 /// The pause before a lost stream is opened again.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// An event of a backend: when, by the daemon's clock in nanoseconds, and the line for the client.
-type Timed = (i64, Bytes);
 
 impl Proxy {
     /// Opens the stream of every backend and joins them. The head is sent at once: clients wait for it before they do
@@ -65,12 +58,7 @@ impl Proxy {
             let lines = lines.map(|answer| Lines::new(answer.into_body()));
             tokio::spawn(source.run(lines, sender.clone()));
         }
-        let joined = Joined {
-            receiver,
-            waiting: Vec::new(),
-            flush_at: None,
-            past: until.is_past(),
-        };
+        let joined = Joined::new(receiver, until.is_past());
         Ok(message::json(StatusCode::OK, Bytes::new()).map(|_| joined.body()))
     }
 
@@ -249,63 +237,6 @@ impl Source {
     }
 }
 
-/// The events of all backends, ordered by time within a small window.
-struct Joined {
-    receiver: mpsc::Receiver<Timed>,
-    waiting: Vec<Timed>,
-    /// When what waits goes to the client.
-    flush_at: Option<Instant>,
-    /// Everything has happened: order the whole.
-    past: bool,
-}
-
-impl Joined {
-    /// The events as a body. It ends when all backends' streams have ended; when the client goes, so do they.
-    fn body(self) -> Body {
-        let frames = futures_util::stream::unfold(self, |mut joined| async {
-            let events = joined.next().await?;
-            Some((Ok::<_, BodyError>(Frame::data(events)), joined))
-        });
-        StreamBody::new(frames).boxed_unsync()
-    }
-
-    /// The next events, in order; none at the end.
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            let event = match self.flush_at {
-                Some(at) => match timeout_at(at, self.receiver.recv()).await {
-                    Ok(event) => event,
-                    Err(_) => return Some(self.flush()),
-                },
-                None => self.receiver.recv().await,
-            };
-            match event {
-                Some(event) => self.take(event),
-                None if self.waiting.is_empty() => return None,
-                None => return Some(self.flush()),
-            }
-        }
-    }
-
-    fn take(&mut self, event: Timed) {
-        self.waiting.push(event);
-        if !self.past && self.flush_at.is_none() {
-            self.flush_at = Some(Instant::now() + WINDOW);
-        }
-    }
-
-    fn flush(&mut self) -> Bytes {
-        self.flush_at = None;
-        // Stable, so that one daemon's order stands above all.
-        self.waiting.sort_by_key(|(time, _)| *time);
-        let mut events = BytesMut::new();
-        self.waiting
-            .drain(..)
-            .for_each(|(_, line)| events.extend_from_slice(&line));
-        events.freeze()
-    }
-}
-
 /// Adds the backend to an event's attributes. The name of the member cannot stand inside a string: its quotes would be
 /// escaped there.
 fn marked(line: &[u8], label: &str) -> Bytes {
@@ -352,27 +283,5 @@ mod tests {
             let marked = marked(line.as_bytes(), "\"n1\"");
             assert_eq!(marked, format!("{expected}\n"));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn events_are_ordered_within_the_window() {
-        let (sender, receiver) = mpsc::channel(8);
-        let mut joined = Joined {
-            receiver,
-            waiting: Vec::new(),
-            flush_at: None,
-            past: false,
-        };
-        for time in [3, 1, 2] {
-            sender
-                .send((time, Bytes::from(time.to_string())))
-                .await
-                .unwrap();
-        }
-        assert_eq!(joined.next().await.unwrap(), "123");
-        sender.send((0, Bytes::from("0"))).await.unwrap();
-        drop(sender);
-        assert_eq!(joined.next().await.unwrap(), "0");
-        assert_eq!(joined.next().await, None);
     }
 }

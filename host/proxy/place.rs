@@ -2,33 +2,23 @@
 //!
 //! First the hard constraints, then the `route` hooks, then the strategy.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
-use super::{Proxy, Turn, hooks};
+use super::{Proxy, Turn, hooks, load::UnderWay};
 use crate::{
     backend::{Backend, Health},
     config::Strategy,
     docker::{client::Client, create::Tie},
     error::Error,
-    inventory::{
-        Index,
-        index::{BackendName, Counts},
-    },
-    plugin::{Hook, Scene, route, types},
+    inventory::index::{BackendName, Counts},
+    plugin::{Hook, route},
 };
 
 /// How long one placement waits for the one before it, so that each sees what the last one decided. A plugin that
 /// hangs delays nobody longer than this.
 const TURN: Duration = Duration::from_millis(100);
-
-/// How long a create that waits for its image counts on its backend.
-const WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// Something new, as the hooks see it.
 pub(super) struct Newcomer<'a> {
@@ -50,80 +40,6 @@ pub(super) struct Placed {
     pub(super) body: Option<String>,
     /// Counts on the backend until it is dropped.
     pub(super) under_way: UnderWay,
-}
-
-/// What is under way to each backend.
-#[derive(Default)]
-pub(super) struct Places {
-    under_way: Arc<Mutex<Register>>,
-    /// Creates that wait for their image.
-    waiting: Mutex<Waiting>,
-    turn: tokio::sync::Mutex<()>,
-}
-
-/// By create and client connection, with the time since when.
-type Waiting = HashMap<(String, Arc<str>), (UnderWay, Instant)>;
-
-/// The creates under way, each with its backend and the name of what it creates.
-#[derive(Default)]
-struct Register {
-    next: u64,
-    creates: BTreeMap<u64, (BackendName, String)>,
-}
-
-/// One create under way to a backend, until this is dropped.
-pub(super) struct UnderWay {
-    number: u64,
-    register: Arc<Mutex<Register>>,
-}
-
-impl Places {
-    pub(super) fn begin(&self, backend: &Backend, name: &str) -> UnderWay {
-        let mut register = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let number = register.next;
-        register.next += 1;
-        register
-            .creates
-            .insert(number, (backend.name.clone(), name.to_owned()));
-        UnderWay {
-            number,
-            register: self.under_way.clone(),
-        }
-    }
-
-    /// Lets a create that was answered 404 count on: its client pulls and comes again.
-    pub(super) fn wait(&self, create: &str, client: &Client, under_way: UnderWay) {
-        let key = (create.to_owned(), client.connection.clone());
-        self.waiting().insert(key, (under_way, Instant::now()));
-    }
-
-    /// Ends the waiting of a create that has come again.
-    pub(super) fn returned(&self, create: &str, client: &Client) {
-        self.waiting()
-            .remove(&(create.to_owned(), client.connection.clone()));
-    }
-
-    /// Ends the waiting of a client that has gone.
-    pub(super) fn hung_up(&self, client: &Client) {
-        self.waiting()
-            .retain(|(_, connection), _| *connection != client.connection);
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|_, (_, since)| since.elapsed() < WAIT);
-        waiting
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let mut register = self.register.lock().unwrap_or_else(PoisonError::into_inner);
-        register.creates.remove(&self.number);
-    }
 }
 
 impl Proxy {
@@ -240,25 +156,6 @@ impl Proxy {
             },
         })
     }
-
-    /// How loaded the backends are.
-    pub(super) fn loads(&self) -> Loads {
-        drop(self.places.waiting());
-        Loads {
-            index: self.inventory.index.clone(),
-            under_way: self.places.under_way.clone(),
-        }
-    }
-
-    /// The scene of hooks that see all backends.
-    pub(super) fn scene(&self, turn: &Turn) -> Scene {
-        self.loads().scene(turn.flock.backends().to_vec())
-    }
-
-    /// A backend as plugins see it.
-    pub(super) fn shown(&self, backend: &Backend) -> types::Backend {
-        show(backend, &self.loads().now())
-    }
 }
 
 /// Turns a plugin's answer into a backend's name, or says why it cannot be one.
@@ -334,64 +231,4 @@ pub(super) fn name_taken(name: &str, id: &str) -> String {
         "Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or \
          rename) that container to be able to reuse that name."
     )
-}
-
-/// How loaded each backend is: what the index knows, and what is under way.
-#[derive(Clone)]
-pub(super) struct Loads {
-    index: Arc<Index>,
-    under_way: Arc<Mutex<Register>>,
-}
-
-impl Loads {
-    pub(super) fn now(&self) -> HashMap<BackendName, Counts> {
-        let mut counts = self.index.counts();
-        let register = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (backend, name) in register.creates.values() {
-            // The daemon's event may come before its answer: what the index knows already counts there.
-            if self.index.name_owner(name).is_none() {
-                counts.entry(backend.clone()).or_default().fresh += 1;
-            }
-        }
-        counts
-    }
-
-    /// What the imports show: these backends, made only when a plugin looks.
-    pub(super) fn scene(self, backends: Vec<Arc<Backend>>) -> Scene {
-        let shown = move || {
-            let counts = self.now();
-            backends
-                .iter()
-                .map(|backend| show(backend, &counts))
-                .collect()
-        };
-        Scene {
-            backends: Arc::new(shown),
-            body: None,
-        }
-    }
-}
-
-fn show(backend: &Backend, counts: &HashMap<BackendName, Counts>) -> types::Backend {
-    let status = backend.status();
-    let counts = counts.get(&backend.name).copied().unwrap_or_default();
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    types::Backend {
-        name: backend.name.to_string(),
-        address: backend.address.to_string(),
-        labels: backend.labels.clone(),
-        health: match status.health {
-            Health::Unknown => types::Health::Unknown,
-            Health::Up => types::Health::Up,
-            Health::Down => types::Health::Down,
-        },
-        running: number(counts.running),
-        containers: number(counts.total),
-        placing: number(counts.fresh),
-        cpus: status.engine.as_ref().map_or(0, |engine| engine.cpus),
-        memory: status.engine.as_ref().map_or(0, |engine| engine.memory),
-    }
 }

@@ -1,15 +1,16 @@
 //! Images that come: a client's pull, and flockerd's own.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod underway;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use serde::Deserialize;
-use tokio::sync::watch;
+
+pub(super) use underway::Pulls;
+use underway::Underway;
 
 use super::{
     Proxy, Turn, credentials, forward, hooks,
@@ -26,70 +27,6 @@ use crate::{
     inventory::index::BackendName,
     plugin::{Hook, registry_auth, route},
 };
-
-/// A pull as the map knows it: where, and which image.
-type Key = (BackendName, String);
-
-/// The pulls that are under way. Somebody who waits for one sees it end.
-#[derive(Default)]
-pub(super) struct Pulls(Arc<Mutex<HashMap<Key, Vec<watch::Receiver<()>>>>>);
-
-/// A pull under way; it ends when this is dropped.
-struct Underway {
-    pulls: Arc<Mutex<HashMap<Key, Vec<watch::Receiver<()>>>>>,
-    key: Key,
-    _ended: watch::Sender<()>,
-}
-
-impl Pulls {
-    fn begin(&self, backend: &Backend, image: &str) -> Underway {
-        let key = key(backend, image);
-        let (ended, receiver) = watch::channel(());
-        let mut pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pulls.entry(key.clone()).or_default().push(receiver);
-        Underway {
-            pulls: self.0.clone(),
-            key,
-            _ended: ended,
-        }
-    }
-
-    /// True while a pull of an image is under way to a backend.
-    fn is_underway(&self, backend: &Backend, image: &str) -> bool {
-        let pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pulls.contains_key(&key(backend, image))
-    }
-
-    /// Waits until the pulls of an image that are under way to a backend have ended.
-    pub(super) async fn ended(&self, backend: &Backend, image: &str) {
-        let waiting = {
-            let pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            pulls.get(&key(backend, image)).cloned().unwrap_or_default()
-        };
-        for mut pull in waiting {
-            // The sender is never used; that it goes is the news.
-            let _ = pull.changed().await;
-        }
-    }
-}
-
-impl Drop for Underway {
-    fn drop(&mut self) {
-        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = pulls.get_mut(&self.key) {
-            waiting.retain(|pull| {
-                pull.has_changed().is_ok() && !pull.same_channel(&self._ended.subscribe())
-            });
-            if waiting.is_empty() {
-                pulls.remove(&self.key);
-            }
-        }
-    }
-}
-
-fn key(backend: &Backend, image: &str) -> Key {
-    (backend.name.clone(), Reference::parse(image).canonical())
-}
 
 impl Proxy {
     /// `POST /images/create`: a pull goes where a create waits for it, else where placement says.
