@@ -189,6 +189,7 @@ impl Proxy {
             Action::ImageCreate => self.image_create(turn, call).await,
             Action::ImageTag => self.image_tag(turn, call).await,
             Action::ImageRemove => self.image_remove(turn, call).await,
+            Action::AnyBackend => self.forward_anywhere(turn, call).await,
             Action::Forward(object) | Action::Hijack(object) => {
                 self.forward(turn, call, object).await
             }

@@ -265,8 +265,18 @@ fn run_many(flockerd: &Flockerd, scope: &Scope, image: &str) {
 }
 
 /// As `docker login` leaves it: in the client's configuration.
+/// Logs the client in, through flockerd: a backend asks the registry.
 fn login(flockerd: &Flockerd) {
-    flock().registry.login(&flockerd.home().join("docker"));
+    let args = [
+        "login",
+        "--username",
+        Registry::USER,
+        "--password-stdin",
+        &flock().registry.address,
+    ];
+    flockerd
+        .docker_with(&args, Registry::PASSWORD.as_bytes())
+        .ok();
 }
 
 /// The names of the hosts that have an image.

@@ -50,6 +50,8 @@ pub enum Action {
     ImageCreate,
     ImageTag,
     ImageRemove,
+    /// To one backend, always the same while it is there: any can ask a registry.
+    AnyBackend,
     /// To the backend that has the object, streamed both ways.
     Forward(Object),
     /// The same, and the connection leaves HTTP.
@@ -139,7 +141,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(GET,    "/info",                              24, Merge,     Info),
     row(GET,    "/events",                            24, Merge,     Events),
     row(GET,    "/system/df",                         24, Merge,     NotYet),
-    row(POST,   "/auth",                              24, Target,    NotYet),
+    row(POST,   "/auth",                              24, Target,    AnyBackend),
     // Containers
     row(GET,    "/containers/json",                   24, Merge,     ContainerList),
     row(POST,   "/containers/create",                 24, Place,     ContainerCreate),
@@ -180,7 +182,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(POST,   "/images/create",                     24, Place,     ImageCreate),
     row(POST,   "/images/load",                       24, Place,     NotYet),
     row(GET,    "/images/get",                        24, Target,    NotYet),
-    row(GET,    "/images/search",                     24, Target,    NotYet),
+    row(GET,    "/images/search",                     24, Target,    AnyBackend),
     row(POST,   "/images/prune",                      25, Broadcast, NotYet),
     row(GET,    "/images/{image}/get",                24, Target,    Forward(Object::Image)),
     row(GET,    "/images/{image}/json",               24, Target,    Forward(Object::Image)),
@@ -189,7 +191,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(POST,   "/images/{image}/tag",                24, Broadcast, ImageTag),
     row(POST,   "/images/{image}/push",               24, Target,    NotYet),
     row(DELETE, "/images/{image}",                    24, Broadcast, ImageRemove),
-    row(GET,    "/distribution/{image}/json",         30, Target,    NotYet),
+    row(GET,    "/distribution/{image}/json",         30, Target,    AnyBackend),
     row(POST,   "/build",                             24, Place,     NotYet),
     row(POST,   "/build/cancel",                      39, Target,    NotYet),
     row(POST,   "/build/prune",                       31, Broadcast, NotYet),

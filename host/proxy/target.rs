@@ -29,6 +29,16 @@ impl Proxy {
         backend.send(forward::request(turn, call)?).await
     }
 
+    /// Forwards a call that any backend can answer to the first by name.
+    pub(super) async fn forward_anywhere(
+        &self,
+        turn: &Turn,
+        call: Call,
+    ) -> Result<Response<Body>, Error> {
+        let backend = turn.flock.usable().next().ok_or(Error::NoBackend)?;
+        backend.send(forward::request(turn, call)?).await
+    }
+
     /// Forwards a wait. When the backend is lost the body ends with an error in Docker's form instead of in silence.
     pub(super) async fn wait(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
         let backend = self.locate(turn, &mut call, Object::Container).await?;
