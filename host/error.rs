@@ -31,8 +31,9 @@ pub enum Error {
     /// No backend is up.
     #[error("flockerd: no backend is available")]
     NoBackend,
-    /// A row of the API table that this version does not serve yet.
-    #[error("flockerd {version} does not serve {endpoint} yet", version = env!("CARGO_PKG_VERSION"))]
+    /// A row of the API table that this version does not serve yet. `docker inspect`, which tries one kind of object
+    /// after another, goes on when it reads "not supported".
+    #[error("{endpoint} is not supported yet by flockerd {version}", version = env!("CARGO_PKG_VERSION"))]
     NotServed { endpoint: String },
     /// The state store failed.
     #[error("state store: {0}")]

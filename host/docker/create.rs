@@ -97,18 +97,18 @@ impl Create {
     /// policies what the daemon does.
     pub fn read(body: &[u8]) -> Result<Self, BadCreate> {
         let create: Self = serde_json::from_slice(body)?;
-        let top: BTreeMap<&str, &RawValue> = keys(body)?;
+        let top = keys(body)?;
         let host = top.get("HostConfig").filter(|host| host.get() != "null");
         let host = host
             .map(|host| keys(host.get().as_bytes()))
             .transpose()?
             .unwrap_or_default();
-        let odd = |key: &&&str| {
+        let odd = |key: &&String| {
             KEYS.iter()
-                .any(|known| *known != **key && folded(known) == folded(key))
+                .any(|known| *known != key.as_str() && folded(known) == folded(key))
         };
         match top.keys().chain(host.keys()).find(odd) {
-            Some(key) => Err(BadCreate::Key((*key).to_owned())),
+            Some(key) => Err(BadCreate::Key(key.clone())),
             None => Ok(create),
         }
     }
@@ -168,8 +168,8 @@ impl Mount {
     }
 }
 
-/// The members of an object. Keys are borrowed, so one that is written with escapes is an error.
-fn keys(object: &[u8]) -> Result<BTreeMap<&str, &RawValue>, serde_json::Error> {
+/// The members of an object, each value as it is written.
+fn keys(object: &[u8]) -> Result<BTreeMap<String, &RawValue>, serde_json::Error> {
     serde_json::from_slice(object)
 }
 
@@ -250,7 +250,8 @@ mod tests {
         ] {
             assert!(Create::read(body.as_bytes()).is_err(), "{body}");
         }
-        assert!(Create::read(br#"{"Image":"x","HostConfig":null,"cmd":[]}"#).is_ok());
+        let escaped = br#"{"Image":"x","HostConfig":null,"cmd":[],"Lab\u0065ls":{}}"#;
+        assert!(Create::read(escaped).is_ok());
     }
 
     #[test]

@@ -96,16 +96,10 @@ impl Index {
 
     /// How many containers each backend has.
     pub fn counts(&self) -> HashMap<BackendName, Counts> {
-        let entries = self.read();
-        let mut counts = entries.counts.clone();
-        let fresh = entries
-            .fresh
-            .iter()
-            .filter_map(|(_, id)| entries.containers.get(id));
-        for container in fresh.filter(|container| container.stage.is_fresh()) {
-            counts.entry(container.backend.clone()).or_default().fresh += 1;
+        if self.read().is_stale() {
+            self.write().age();
         }
-        counts
+        self.read().counts.clone()
     }
 
     /// Takes everything a backend has from its lists.

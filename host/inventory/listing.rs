@@ -1,6 +1,6 @@
 //! Everything one backend has, read from its lists.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{Method, Request};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -33,6 +33,9 @@ pub struct Listing {
 struct Container {
     id: String,
     names: Option<Vec<String>>,
+    /// Seconds since the epoch, by the daemon's clock.
+    #[serde(default)]
+    created: u64,
     #[serde(default)]
     state: String,
 }
@@ -115,12 +118,23 @@ impl Container {
     fn entry(self) -> (String, Option<String>, Stage) {
         let name = own_name(self.names.as_deref().unwrap_or_default());
         let stage = match self.state.as_str() {
-            "created" => Stage::Created(Instant::now()),
+            "created" => Stage::Created(ago(self.created)),
             "running" | "paused" | "restarting" => Stage::Running,
             _ => Stage::Stopped,
         };
         (self.id, name, stage)
     }
+}
+
+/// The moment of a time since the epoch; how far back it lies matters up to an hour only.
+fn ago(seconds: u64) -> Instant {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let age = now
+        .saturating_sub(Duration::from_secs(seconds))
+        .min(Duration::from_secs(3600));
+    Instant::now().checked_sub(age).unwrap_or_else(Instant::now)
 }
 
 /// A container's own name among its names; those with an inner slash are links.

@@ -15,9 +15,9 @@ const FRESH: Duration = Duration::from_secs(60);
 pub(super) struct Entries {
     /// By full id; ordered, so that a prefix is a range.
     pub(super) containers: BTreeMap<String, Container>,
-    /// How many each backend has, running and in all.
+    /// How many each backend has.
     pub(super) counts: HashMap<BackendName, Counts>,
-    /// Ids of containers in the order in which they were seen created, the last minute's.
+    /// Ids of fresh containers, the oldest first.
     pub(super) fresh: VecDeque<(Instant, String)>,
     /// Ids by name; more than one when containers were created behind the flock's back.
     pub(super) names: HashMap<String, Vec<String>>,
@@ -32,6 +32,8 @@ pub(super) struct Container {
     pub(super) backend: BackendName,
     name: Option<String>,
     pub(super) stage: Stage,
+    /// Counts as one that is about to run.
+    fresh: bool,
 }
 
 impl Entries {
@@ -119,28 +121,21 @@ impl Entries {
     ) {
         let known = self.remove(id);
         // An event may come after the answer it tells of: what is known to run does not go back to "created".
-        let stage = match (&known, stage) {
-            (Some(known), Stage::Created(_)) => known.stage,
-            _ => stage,
-        };
-        if let (None, Stage::Created(since)) = (&known, stage) {
-            while self
-                .fresh
-                .front()
-                .is_some_and(|(since, _)| since.elapsed() > FRESH)
-            {
-                self.fresh.pop_front();
+        let (stage, fresh) = match (known, stage) {
+            (Some(known), Stage::Created(_)) => (known.stage, known.fresh),
+            (None, Stage::Created(since)) if since.elapsed() < FRESH => {
+                self.fresh.push_back((since, id.to_owned()));
+                (stage, true)
             }
-            self.fresh.push_back((since, id.to_owned()));
-        }
-        self.add(
-            id,
-            Container {
-                backend: backend.clone(),
-                name: name.map(str::to_owned),
-                stage,
-            },
-        );
+            _ => (stage, false),
+        };
+        let container = Container {
+            backend: backend.clone(),
+            name: name.map(str::to_owned),
+            stage,
+            fresh,
+        };
+        self.add(id, container);
     }
 
     fn add(&mut self, id: &str, container: Container) {
@@ -153,6 +148,7 @@ impl Entries {
         let counts = self.counts.entry(container.backend.clone()).or_default();
         counts.total += 1;
         counts.running += usize::from(container.stage == Stage::Running);
+        counts.fresh += usize::from(container.fresh);
         self.containers.insert(id.to_owned(), container);
     }
 
@@ -164,8 +160,33 @@ impl Entries {
         if let Some(counts) = self.counts.get_mut(&container.backend) {
             counts.total -= 1;
             counts.running -= usize::from(container.stage == Stage::Running);
+            counts.fresh -= usize::from(container.fresh);
         }
         Some(container)
+    }
+
+    /// True when a container counts as fresh that is not so any more.
+    pub(super) fn is_stale(&self) -> bool {
+        self.fresh
+            .front()
+            .is_some_and(|(since, _)| since.elapsed() >= FRESH)
+    }
+
+    /// Lets what was created more than a minute ago count as fresh no more.
+    pub(super) fn age(&mut self) {
+        while self.is_stale() {
+            let Some((since, id)) = self.fresh.pop_front() else {
+                return;
+            };
+            let fresh =
+                |container: &Container| container.fresh && container.stage == Stage::Created(since);
+            if self.containers.get(&id).is_some_and(fresh)
+                && let Some(mut container) = self.remove(&id)
+            {
+                container.fresh = false;
+                self.add(&id, container);
+            }
+        }
     }
 
     pub(super) fn rename(&mut self, id: &str, name: &str) {
@@ -200,6 +221,7 @@ impl Entries {
     fn enter(&mut self, id: &str, stage: Stage) {
         if let Some(mut container) = self.remove(id) {
             container.stage = stage;
+            container.fresh = false;
             self.add(id, container);
         }
     }
@@ -243,12 +265,6 @@ impl Container {
             backend: self.backend.clone(),
             id: id.to_owned(),
         }
-    }
-}
-
-impl Stage {
-    pub(super) fn is_fresh(self) -> bool {
-        matches!(self, Self::Created(since) if since.elapsed() < FRESH)
     }
 }
 
