@@ -71,6 +71,9 @@ pub enum Cause {
     Unstartable { reason: String },
 }
 
+/// How every WebAssembly file begins.
+const MAGIC: &[u8] = b"\0asm";
+
 impl LoadError {
     pub(super) fn engine(error: wasmtime::Error) -> Self {
         Self::Engine(format!("{error:#}"))
@@ -166,6 +169,10 @@ fn parse(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Wasm, Cause> {
     // Magic, then the version: 1 for a core module; a component has 13 and, in the upper half, layer 1.
     if bytes.starts_with(b"\0asm\x01\0\0\0") {
         return Err(Cause::Module { path });
+    }
+    if !bytes.starts_with(MAGIC) {
+        let reason = "it is no WebAssembly file".to_owned();
+        return Err(Cause::Invalid { path, reason });
     }
     Wasm::from_binary(engine, bytes).map_err(|error| Cause::Invalid {
         path,
