@@ -59,7 +59,8 @@ fn pool(configs: &[PluginConfig]) -> PoolingAllocationConfig {
         .max_component_instance_size(10 << 20)
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(ADDRESSES)
-        .linear_memory_keep_resident(256 << 10);
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(64 << 10);
     pool
 }
 

@@ -12,10 +12,12 @@ use super::{bindings::route, *};
 use crate::error::Error;
 
 mod guests;
+mod hooks;
+mod imports;
 mod loading;
 mod state;
 
-use guests::{Folder, skip, warm};
+use guests::{Folder, skip, warm, within};
 
 /// A state store without expiry.
 #[derive(Default)]
@@ -203,8 +205,10 @@ async fn what_a_plugin_cannot_do_is_said_with_its_reason() {
         ),
     ] {
         let mut config = folder.plugin(name, &bytes);
-        if name == "size" {
-            config.memory = 64 << 20;
+        match name {
+            "size" => config.memory = 64 << 20,
+            "loop" => config.timeout = Duration::from_millis(200),
+            _ => (),
         }
         let said = failure(&plugins(std::slice::from_ref(&config)).await).await;
         assert!(said.starts_with(reason), "{name}: {said}");
@@ -260,7 +264,8 @@ async fn a_caller_that_goes_away_takes_the_warm_instance_with_it() {
 #[tokio::test]
 async fn calls_beyond_the_allowed_instances_wait_within_their_timeout() {
     let folder = Folder::new();
-    let plugins = plugins(&[folder.plugin("loop", &guests::route(LOOP, ""))]).await;
+    let config = within(500, folder.plugin("loop", &guests::route(LOOP, "")));
+    let plugins = plugins(&[config]).await;
     let begin = Instant::now();
     let asked = [
         failure(&plugins),
@@ -272,7 +277,7 @@ async fn calls_beyond_the_allowed_instances_wait_within_their_timeout() {
         assert!(reason.starts_with("it gave no answer"), "{reason}");
     }
     assert!(
-        begin.elapsed() < Duration::from_millis(390),
+        begin.elapsed() < Duration::from_millis(990),
         "all four waited from the same moment"
     );
 }

@@ -1,6 +1,9 @@
 //! The plugins of the tests: a few instructions each, made into components with the real contract.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::json;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
@@ -23,6 +26,19 @@ pub(super) fn component(world: &str, imports: &str, rest: &str) -> Vec<u8> {
     let (resolve, world) = contract(world);
     let module = wat::parse_str(format!("(module {imports} {PRELUDE} {rest})")).unwrap();
     encode(&resolve, world, module)
+}
+
+/// A hook whose one function always answers the same; `data` is its memory from address 16.
+pub(super) fn constant(world: &str, function: &str, parameters: usize, data: &str) -> Vec<u8> {
+    let parameters = "i32 ".repeat(parameters);
+    let function = format!(
+        r#"(func (export "flocker:plugin/{function}") (param {parameters}) (result i32) (i32.const 16))"#
+    );
+    component(
+        world,
+        "",
+        &format!(r#"{function} (data (i32.const 16) "{data}")"#),
+    )
 }
 
 /// A `route` hook from the body of its function and its data. The function returns the address of a decision.
@@ -99,7 +115,7 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Writes the file and returns a configuration with short limits for it.
+    /// Writes the file and returns a configuration with small limits for it.
     pub(super) fn plugin(&self, name: &str, bytes: &[u8]) -> PluginConfig {
         let path: PathBuf = self.0.path().join(format!("{name}.wasm"));
         std::fs::write(&path, bytes).unwrap();
@@ -108,7 +124,7 @@ impl Folder {
             name: name.to_owned(),
             instance: None,
             on_failure: OnFailure::Refuse,
-            timeout: std::time::Duration::from_millis(200),
+            timeout: Duration::from_secs(2),
             memory: 1 << 20,
             instances: 2,
             headers: Vec::new(),
@@ -117,6 +133,13 @@ impl Folder {
                 .unwrap()
                 .clone(),
         }
+    }
+}
+
+pub(super) fn within(milliseconds: u64, config: PluginConfig) -> PluginConfig {
+    PluginConfig {
+        timeout: Duration::from_millis(milliseconds),
+        ..config
     }
 }
 

@@ -108,6 +108,21 @@ async fn a_plugin_that_cannot_start_is_found_at_once() {
 }
 
 #[tokio::test]
+async fn without_addresses_for_a_pool_instances_are_made_on_demand() {
+    let folder = Folder::new();
+    let mut config = folder.plugin("many", &guests::decision(Some("node1"), None));
+    config.instances = 100_000;
+    assert_eq!(
+        place(&plugins(&[config]).await)
+            .await
+            .unwrap()
+            .backend
+            .as_deref(),
+        Some("NODE1")
+    );
+}
+
+#[tokio::test]
 async fn what_loaded_is_told() {
     let folder = Folder::new();
     let configs = [
