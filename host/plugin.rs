@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::{config::PluginConfig, state::StateStore};
 
+mod answer;
 pub mod bindings;
 mod chain;
 mod engine;
@@ -20,6 +21,8 @@ mod journal;
 mod limits;
 mod load;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use bindings::{list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};

@@ -14,6 +14,9 @@ use super::{bindings, imports::Context, limits};
 /// How long a plugin computes before it lets other tasks run and its timeout can strike.
 const TICK: Duration = Duration::from_millis(10);
 
+/// What a pool reserves for a memory. How much of it a plugin may use is the business of its limits.
+const ADDRESSES: usize = 4 << 30;
+
 /// Builds an engine sized for the plugins and a linker with everything a plugin may import.
 pub(super) fn linker(configs: &[PluginConfig]) -> Result<Linker<Context>> {
     let engine = engine(configs)?;
@@ -44,11 +47,6 @@ fn pool(configs: &[PluginConfig]) -> PoolingAllocationConfig {
         .map(|plugin| plugin.instances)
         .fold(0, usize::saturating_add);
     let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-    let memory = configs
-        .iter()
-        .map(|plugin| plugin.memory)
-        .max()
-        .unwrap_or(0);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_stacks(slots)
@@ -60,8 +58,9 @@ fn pool(configs: &[PluginConfig]) -> PoolingAllocationConfig {
         .max_core_instance_size(10 << 20)
         .max_component_instance_size(10 << 20)
         .table_elements(limits::TABLE_ELEMENTS)
-        .max_memory_size(memory)
-        .linear_memory_keep_resident(256 << 10);
+        .max_memory_size(ADDRESSES)
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(64 << 10);
     pool
 }
 

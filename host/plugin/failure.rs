@@ -74,7 +74,9 @@ fn reason(error: &wasmtime::Error) -> String {
         return "no room for another instance".to_owned();
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::UnreachableCodeReached) => "it panicked; its log may say why".to_owned(),
+        Some(Trap::UnreachableCodeReached) => {
+            "it panicked or aborted, its log may say why".to_owned()
+        }
         Some(Trap::StackOverflow) => "its stack overflowed".to_owned(),
         Some(trap) => format!("it trapped: {trap}"),
         None => transfer(error).unwrap_or_else(|| format!("{error:#}")),

@@ -1,13 +1,13 @@
 //! The functions of the hooks as methods of a plugin, each called in an instance and within the plugin's time.
 
-use wasmtime::component::InstancePre;
+use wasmtime::{AsContextMut, component::InstancePre};
 
 use super::{
     Hook, Scene,
     bindings::{list, map, registry_auth, request, route, start, state},
     failure::Failure,
     imports::Context,
-    instance::Plugin,
+    instance::{Plugin, Running},
 };
 
 /// Where in a component the functions of its hooks are, for those that it exports.
@@ -42,6 +42,54 @@ impl Functions {
         })
     }
 
+    /// Compares the types of all functions with the contract's; the bindings can do that on an instance only.
+    pub(super) fn check(&self, running: &mut Running) -> Result<(), Mistyped> {
+        let Running { store, instance } = running;
+        let mut store = store.as_context_mut();
+        typed(
+            Hook::Request,
+            self.request
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )?;
+        typed(
+            Hook::Route,
+            self.route
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )?;
+        typed(
+            Hook::Map,
+            self.map
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )?;
+        typed(
+            Hook::Start,
+            self.start
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )?;
+        typed(
+            Hook::List,
+            self.list
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )?;
+        typed(
+            Hook::RegistryAuth,
+            self.registry_auth
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )?;
+        typed(
+            Hook::State,
+            self.state
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )
+    }
+
     pub(super) fn has(&self, hook: Hook) -> bool {
         match hook {
             Hook::Request => self.request.is_some(),
@@ -68,10 +116,21 @@ impl Find<'_> {
     ) -> Result<Option<T>, Mistyped> {
         let find = || indices(self.template);
         let found = self.hooks.contains(&hook).then(find).transpose();
-        found.map_err(|error| Mistyped {
-            hook,
-            reason: format!("{error:#}"),
-        })
+        found.map_err(|error| Mistyped::new(hook, &error))
+    }
+}
+
+impl Mistyped {
+    fn new(hook: Hook, error: &wasmtime::Error) -> Self {
+        let reason = format!("{error:#}");
+        Self { hook, reason }
+    }
+}
+
+fn typed<T>(hook: Hook, loaded: Option<wasmtime::Result<T>>) -> Result<(), Mistyped> {
+    match loaded {
+        Some(Err(error)) => Err(Mistyped::new(hook, &error)),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 

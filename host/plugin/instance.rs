@@ -27,7 +27,7 @@ use crate::{
 use super::{
     Hook, PluginInfo, Scene,
     failure::Failure,
-    functions::Functions,
+    functions::{Functions, Mistyped},
     imports::{Context, Identity, View},
     limits,
 };
@@ -141,8 +141,8 @@ impl Component {
         }
     }
 
-    /// Instantiates once, so that what can never start is found before the first call.
-    pub(super) async fn rehearse(&self) -> Result<(), Failure> {
+    /// Instantiates once, so that what can never start or has another type is found before the first call.
+    pub(super) async fn rehearse(&self) -> Result<Result<(), Mistyped>, Failure> {
         let scene = Scene::empty();
         let view = View {
             hook: "load",
@@ -150,8 +150,10 @@ impl Component {
             keyspace: None,
         };
         self.in_time(&scene, async {
-            self.visit(view).await?.leave();
-            Ok(())
+            let mut visit = self.visit(view).await?;
+            let checked = self.functions.check(&mut visit.running);
+            visit.leave();
+            Ok(checked)
         })
         .await
     }

@@ -185,3 +185,90 @@ impl OutputStream for Stream {
         Ok(BUDGET)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Returns the lines of flockerd's log that the work writes: level and text.
+    fn logged(work: impl FnOnce(&Journal)) -> Vec<String> {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            work(&Journal::new("pet".into(), "route"))
+        });
+        let bytes = captured.0.lock().unwrap().clone();
+        let lines = String::from_utf8(bytes).unwrap();
+        lines.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn print(journal: &Journal, channel: Channel, text: &str) {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        OutputStream::write(&mut journal.stream(channel), bytes).unwrap();
+    }
+
+    #[test]
+    fn output_becomes_lines_whatever_pieces_it_comes_in() {
+        let lines = logged(|journal| {
+            print(journal, Channel::Out, "one\ntw");
+            print(journal, Channel::Err, "oops");
+            print(journal, Channel::Out, "o\n\nrest");
+        });
+        let fields = r#"plugin="pet" hook="route""#;
+        let expected = ["INFO one", "INFO two", "INFO rest", "WARN oops"]
+            .map(|line| format!("{line} {fields}"));
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_message_cannot_forge_another_line() {
+        let lines = logged(|journal| journal.write(Level::Error, "bad\nINFO all is well"));
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines.iter().all(|line| line.starts_with("ERROR ")),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn what_exceeds_the_budget_is_dropped_until_the_next_call() {
+        let lines = logged(|journal| {
+            journal.write(Level::Info, &"x".repeat(BUDGET - 1));
+            journal.write(Level::Info, "éé");
+            journal.write(Level::Info, "lost");
+            print(journal, Channel::Out, "lost\n");
+            journal.begin("map");
+            journal.write(Level::Info, "heard");
+        });
+        let said: Vec<&str> = lines[1..]
+            .iter()
+            .map(|line| line.split(" plugin=").next().unwrap())
+            .collect();
+        assert_eq!(
+            said,
+            ["WARN the rest of the plugin's log is dropped", "INFO heard"]
+        );
+        assert!(lines[2].ends_with(r#"hook="map""#));
+    }
+}

@@ -12,6 +12,7 @@ use crate::config::PluginConfig;
 
 use super::{
     Hook,
+    failure::Failure,
     functions::{Functions, Mistyped},
     imports::Context,
     instance::Component,
@@ -133,18 +134,22 @@ pub(super) async fn component(
         let (path, reason) = (config.path.display().to_string(), panic.to_string());
         Err(Cause::Invalid { path, reason })
     });
-    let named = |cause| LoadError::Plugin {
+    match compiled {
+        Ok(component) => rehearse(&component).await.map(|()| component),
+        Err(cause) => Err(cause),
+    }
+    .map_err(|cause| LoadError::Plugin {
         name: config.name.clone(),
         cause,
-    };
-    let component = compiled.map_err(named)?;
+    })
+}
+
+async fn rehearse(component: &Component) -> Result<(), Cause> {
     let rehearsed = component.rehearse().await;
-    rehearsed.map_err(|failure| {
-        named(Cause::Unstartable {
-            reason: failure.reason(),
-        })
-    })?;
-    Ok(component)
+    let unstartable = |failure: Failure| Cause::Unstartable {
+        reason: failure.reason(),
+    };
+    Ok(rehearsed.map_err(unstartable)??)
 }
 
 fn compile(linker: &Linker<Context>, config: PluginConfig) -> Result<Component, Cause> {
