@@ -61,11 +61,6 @@ impl Socket {
     pub fn shutdown_write(&self) -> io::Result<()> {
         Ok(rustix::net::shutdown(self, rustix::net::Shutdown::Write)?)
     }
-
-    /// Ends both sides, which wakes whoever waits on either.
-    pub fn shutdown_both(&self) {
-        let _ = rustix::net::shutdown(self, rustix::net::Shutdown::Both);
-    }
 }
 
 fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {

@@ -101,7 +101,7 @@ impl Call {
         }
     }
 
-    /// The client's address and the endpoint, for the log.
+    /// The endpoint, or for a path outside the API the path, for the log and for messages.
     pub fn label(&self) -> String {
         match self.endpoint {
             Some(row) => row.to_string(),
