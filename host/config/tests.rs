@@ -45,6 +45,8 @@ const FULL: &str = r#"
 listen = ["tcp://0.0.0.0:2376", "unix:///run/flockerd.sock"]
 state = "state/f.redb"
 pull = "proxy"
+pull_to = "all"
+builder = "big"
 strategy = "spread"
 backend_timeout = "250ms"
 probe_interval = "1s"
@@ -78,6 +80,10 @@ headers = ["X-Team"]
 teams = ["a", "b"]
 since = 2026-01-02
 limits = { share = 0.5, hard = true }
+
+[network_driver.plain]
+[volume_driver.nfs]
+flocker.shared = true
 "#;
 
 #[test]
@@ -118,6 +124,12 @@ fn a_full_file_sets_everything() {
         ],
         state: Some(StateConfig::File(written.path("state/f.redb"))),
         pull: Pull::Proxy,
+        pull_to: PullTo::All,
+        builder: Some("big".to_owned()),
+        shared: Shared {
+            network_drivers: BTreeSet::new(),
+            volume_drivers: BTreeSet::from(["nfs".to_owned()]),
+        },
         strategy: Strategy::Spread,
         backend_timeout: Duration::from_millis(250),
         probe_interval: Duration::from_secs(1),
