@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -39,6 +40,10 @@ pub struct Config {
     pub pull: Pull,
     /// The built-in placement for what no plugin places.
     pub strategy: Strategy,
+    /// Whether the ports that containers publish are forwarded.
+    pub publish: Publish,
+    /// Where forwarded ports are opened.
+    pub publish_address: IpAddr,
     /// How long a list or a probe waits for one backend.
     pub backend_timeout: Duration,
     /// The time between two probes of a backend.
@@ -74,6 +79,8 @@ impl Default for Config {
             state: None,
             pull: Pull::Client,
             strategy: Strategy::Spread,
+            publish: Publish::Off,
+            publish_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             backend_timeout: Duration::from_secs(5),
             probe_interval: Duration::from_secs(2),
             list_interval: Duration::from_secs(10),
@@ -171,6 +178,14 @@ pub enum Pull {
 pub enum Strategy {
     /// Fewest running containers, ties by name.
     Spread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// A published port is at its host's address alone.
+    Off,
+    /// flockerd listens on the same port and forwards.
+    Forward,
 }
 
 /// What is wrong with the configuration or the command line, and what to do about it.

@@ -10,12 +10,14 @@ mod hijack;
 mod hooks;
 mod images;
 mod info;
+mod inspect;
 mod lists;
 mod load;
 mod local;
 mod locate;
 mod names;
 mod place;
+mod publish;
 mod pull;
 mod runs;
 mod splice;
@@ -42,6 +44,7 @@ use crate::{
 };
 
 pub use hijack::Hijack;
+pub use publish::Published;
 pub use splice::{End, join};
 
 /// What the proxy does as the operator wants it.
@@ -66,6 +69,8 @@ pub struct Proxy {
     names: names::Names,
     runs: runs::Runs,
     pulls: pull::Pulls,
+    /// None: published ports stay where they are.
+    published: Option<Arc<Published>>,
 }
 
 /// What the front door does with a call in the end.
@@ -97,7 +102,13 @@ impl Proxy {
             places: load::Places::default(),
             names: names::Names::default(),
             pulls: pull::Pulls::default(),
+            published: None,
         }
+    }
+
+    /// Lets published ports be forwarded.
+    pub fn publishing(self, published: Option<Arc<Published>>) -> Self {
+        Self { published, ..self }
     }
 
     /// Answers one request of a client.
@@ -180,8 +191,10 @@ impl Proxy {
             Action::ContainerList => self.container_list(turn, call).await,
             Action::ContainerCreate => self.create(turn, call).await,
             Action::ContainerPrune => self.container_prune(turn, call).await,
+            Action::ContainerInspect => self.container_inspect(turn, call).await,
             Action::ContainerRename => self.rename(turn, call).await,
             Action::ContainerStart => self.start(turn, call).await,
+            Action::ContainerRestart => self.restart(turn, call).await,
             Action::ContainerWait => self.wait(turn, call).await,
             Action::ContainerRemove => self.remove(turn, call).await,
             Action::ExecCreate => self.exec_create(turn, call).await,

@@ -21,6 +21,8 @@ pub(super) struct File {
     pub(super) state: Option<Spanned<Scalar>>,
     pub(super) pull: Option<Spanned<Scalar>>,
     pub(super) strategy: Option<Spanned<Scalar>>,
+    pub(super) publish: Option<Spanned<Scalar>>,
+    pub(super) publish_address: Option<Spanned<Scalar>>,
     pub(super) backend_timeout: Option<Spanned<Scalar>>,
     pub(super) probe_interval: Option<Spanned<Scalar>>,
     pub(super) list_interval: Option<Spanned<Scalar>>,

@@ -32,6 +32,8 @@ pub struct Actor {
 #[serde(default)]
 pub struct Attributes {
     pub name: Option<String>,
+    /// The container that a network is connected to.
+    pub container: Option<String>,
 }
 
 impl Event {
@@ -40,5 +42,14 @@ impl Event {
         self.action
             .split_once(':')
             .map_or(&self.action, |(verb, _)| verb)
+    }
+
+    /// The container that runs, or is reached, in another way than before.
+    pub fn affected_container(&self) -> Option<&str> {
+        match (self.kind.as_str(), self.verb()) {
+            ("container", "start" | "die" | "destroy") => Some(&self.actor.id),
+            ("network", "connect" | "disconnect") => self.actor.attributes.container.as_deref(),
+            _ => None,
+        }
     }
 }

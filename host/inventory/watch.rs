@@ -3,9 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Method, Request};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::{
+    sync::broadcast,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
 
-use super::{Index, Timing, listing};
+use super::{Change, Index, Timing, listing};
 use crate::{
     backend::Backend,
     docker::{self, event::Event, lines::Lines},
@@ -21,10 +24,16 @@ const MISSES: u32 = 1;
 const LISTING: u32 = 6;
 
 /// Watches until dropped.
-pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing) {
+pub(super) async fn run(
+    backend: Arc<Backend>,
+    index: Arc<Index>,
+    changes: broadcast::Sender<Change>,
+    timing: Timing,
+) {
     let watch = Watch {
         backend,
         index,
+        changes,
         timing,
     };
     let mut pause = FIRST_PAUSE;
@@ -46,6 +55,7 @@ pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing
 struct Watch {
     backend: Arc<Backend>,
     index: Arc<Index>,
+    changes: broadcast::Sender<Change>,
     timing: Timing,
 }
 
@@ -85,6 +95,7 @@ impl Watch {
         self.backend.mark_up(engine);
         *was_up = true;
         tracing::info!(backend = %self.backend.name, "backend is up");
+        self.tell(Change::Listed(self.backend.name.clone()));
         let mut probes = interval(self.timing.probe_interval);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut missed = 0;
@@ -171,6 +182,17 @@ impl Watch {
         let event: Event =
             serde_json::from_slice(&line).map_err(|e| self.failed(format!("its events: {e}")))?;
         self.index.follow(&self.backend.name, &event);
+        if let Some(id) = event.affected_container() {
+            self.tell(Change::Container {
+                backend: self.backend.name.clone(),
+                id: id.to_owned(),
+            });
+        }
         Ok(())
+    }
+
+    fn tell(&self, change: Change) {
+        // Nobody may follow, and then nobody has to know.
+        let _ = self.changes.send(change);
     }
 }

@@ -79,10 +79,11 @@ impl Proxy {
             for item in parse(&backend.name, body)? {
                 let container: Container<'_> = item_of(&backend.name, item)?;
                 if cuts.iter().all(|cut| cut.keeps(container.created)) {
+                    let marked = mark(item, &container, &backend.name);
                     items.push((
                         Reverse(container.created),
                         container.id.clone(),
-                        mark(item, &container, &backend.name),
+                        self.shown_listed(&container.id, marked),
                     ));
                 }
             }
@@ -92,6 +93,13 @@ impl Proxy {
         items.truncate(limit.unwrap_or(usize::MAX));
         let text = edit::array(items.iter().map(|(.., item)| item.as_str()));
         Ok(answers.mark(message::json(StatusCode::OK, text)))
+    }
+
+    fn shown_listed(&self, id: &str, container: String) -> String {
+        match &self.published {
+            Some(published) => published.show_listed(id, container),
+            None => container,
+        }
     }
 
     /// `GET /images/json` of all backends, one row an image.
