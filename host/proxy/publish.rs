@@ -3,6 +3,7 @@
 //! What is forwarded follows from what runs: a container is inspected whenever it may have begun or ended to run, and
 //! its ports are made so. That may happen any number of times, in any order, and after a restart.
 
+mod ask;
 mod bindings;
 mod number;
 mod opening;
@@ -12,39 +13,29 @@ mod table;
 
 use std::{
     collections::HashSet,
-    net::{IpAddr, UdpSocket},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use http::{Method, Request, StatusCode};
-use serde::de::DeserializeOwned;
-use tokio::{
-    net::lookup_host,
-    sync::{
-        Semaphore,
-        broadcast::{self, error::RecvError},
-    },
-    time::timeout,
+use tokio::sync::{
+    Semaphore,
+    broadcast::{self, error::RecvError},
 };
 
 use super::names::Names;
 use crate::{
-    backend::Backend,
-    docker,
     error::Error,
     inventory::{Change, Inventory, index::BackendName},
     shutdown::Shutdown,
     state::StateStore,
 };
-use bindings::{Binding, Container};
+use bindings::Binding;
 use opening::{Opening, Target};
 use table::{Forward, Record, Table};
 
 /// Before the ids of containers whose ports are remembered.
 const PREFIX: &str = "publish/";
-/// The longest answer that is read.
-const ANSWER_MAX: usize = 256 << 20;
 /// How many containers are inspected at once.
 const INSPECTS: usize = 16;
 
@@ -79,12 +70,9 @@ impl Published {
         let mut records = Vec::new();
         for key in state.keys(PREFIX).await? {
             let stored = state.get(&key).await?.unwrap_or_default();
-            let id = key.trim_start_matches(PREFIX).to_owned();
-            records.extend(
-                serde_json::from_slice(&stored)
-                    .ok()
-                    .map(|record| (id, record)),
-            );
+            let id = key.strip_prefix(PREFIX).unwrap_or(&key).to_owned();
+            let record = serde_json::from_slice(&stored);
+            records.extend(record.ok().map(|record| (id, record)));
         }
         Ok(Self {
             address,
@@ -144,20 +132,6 @@ impl Published {
         });
     }
 
-    /// The running containers of a backend that publish a tcp port.
-    async fn publishers(&self, name: &str) -> Result<Vec<String>, Error> {
-        let flock = self.inventory.flock();
-        match flock.get(name) {
-            Some(backend) if remote_host(backend).await.is_some() => {
-                let listed: Option<Vec<bindings::Listed>> =
-                    self.ask(backend, "/containers/json").await?;
-                let publishers = listed.into_iter().flatten();
-                Ok(publishers.filter_map(bindings::Listed::publisher).collect())
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-
     /// Looks at a container soon; one that waits for that already is looked at once.
     fn queue(self: &Arc<Self>, backend: &BackendName, id: &str) {
         if !self.queued().insert(id.to_owned()) {
@@ -190,15 +164,6 @@ impl Published {
                 tracing::warn!(%backend, container = id, %error, "cannot see what is published")
             }
         }
-    }
-
-    /// What a container publishes now; nothing when it is gone, or when its host is this machine.
-    async fn bindings(&self, backend: &Backend, id: &str) -> Result<Vec<Binding>, Error> {
-        let Some(host) = remote_host(backend).await else {
-            return Ok(Vec::new());
-        };
-        let container = self.inspect(backend, id).await?;
-        Ok(container.map_or_else(Vec::new, |container| container.open(&host)))
     }
 
     /// Closes what a container publishes no more, opens what it publishes now, and remembers the numbers.
@@ -274,68 +239,4 @@ impl Published {
             self.remember(&id).await;
         }
     }
-
-    /// A container; none when it is gone.
-    async fn inspect(&self, backend: &Backend, id: &str) -> Result<Option<Container>, Error> {
-        match self.ask(backend, &format!("/containers/{id}/json")).await {
-            Err(Error::Refused { status, .. }) if status == StatusCode::NOT_FOUND => Ok(None),
-            answer => answer.map(Some),
-        }
-    }
-
-    /// Reads the JSON that a daemon answers to a GET.
-    async fn ask<T: DeserializeOwned>(&self, backend: &Backend, path: &str) -> Result<T, Error> {
-        let answer = timeout(self.limit, self.send(backend, Method::GET, path));
-        let late = |_| {
-            Err(Error::backend(
-                &backend.name,
-                format!("no answer within {:?}", self.limit),
-            ))
-        };
-        let body = answer.await.unwrap_or_else(late)?;
-        serde_json::from_slice(&body).map_err(|reason| Error::BadAnswer {
-            backend: backend.name.to_string(),
-            reason: format!("GET {path}: {reason}"),
-        })
-    }
-
-    async fn send(
-        &self,
-        backend: &Backend,
-        method: Method,
-        path: &str,
-    ) -> Result<bytes::Bytes, Error> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "docker");
-        let request = request
-            .body(docker::empty())
-            .map_err(|reason| Error::backend(&backend.name, reason))?;
-        let response = backend.send(request).await?;
-        let status = response.status();
-        let body = docker::collect(response.into_body(), ANSWER_MAX)
-            .await
-            .map_err(|reason| Error::backend(&backend.name, reason))?;
-        match status.is_success() {
-            true => Ok(body),
-            false => Err(Error::refused(status, String::from_utf8_lossy(&body))),
-        }
-    }
-}
-
-/// The host under which the ports of a backend are reached; none when it is this machine, at whose address they are
-/// already. A daemon behind a unix socket or a loopback address counts as here.
-async fn remote_host(backend: &Backend) -> Option<String> {
-    let host = backend.address.host()?;
-    let here = match lookup_host((host, 0)).await {
-        Ok(mut addresses) => addresses.any(|address| is_here(address.ip())),
-        Err(_) => false,
-    };
-    (!here).then(|| host.to_owned())
-}
-
-/// Whether an address is this machine's: only those can be bound.
-fn is_here(address: IpAddr) -> bool {
-    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }

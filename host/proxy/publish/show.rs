@@ -81,3 +81,60 @@ fn each(array: &str, change: impl Fn(&str) -> Option<String>) -> String {
     }
     edit::array(shown.iter().map(String::as_str))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        inventory::{Inventory, Timing},
+        shutdown::Shutdown,
+        state::{StateStore, memory::Memory},
+    };
+
+    /// With what is remembered of one container: its port 80, which is 8080 on its host and 9000 on the flock.
+    async fn published() -> Published {
+        let state = Arc::new(Memory::new());
+        let record =
+            r#"{"backend":"n1","forwards":[{"container_port":80,"host_port":8080,"port":9000}]}"#;
+        state
+            .set("publish/aaaa", record.as_bytes(), None)
+            .await
+            .unwrap();
+        let timing = Timing {
+            timeout: Duration::from_secs(1),
+            probe_interval: Duration::from_secs(1),
+        };
+        let inventory = Arc::new(Inventory::new(timing, Shutdown::new()));
+        let address = "10.0.0.9".parse().unwrap();
+        Published::open(address, inventory, state, Shutdown::new())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_inspected_container_shows_the_flocks_ports() {
+        let published = published().await;
+        let before = r#"{"Id":"aaaa","NetworkSettings":{"X":1.50,"Ports":{"7/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"}],"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},{"HostIp":"::","HostPort":"8080"}],"80/udp":[{"HostIp":"0.0.0.0","HostPort":"8080"}],"9/tcp":null}},"Z":0}"#;
+        let after = before.replace(
+            r#"[{"HostIp":"0.0.0.0","HostPort":"8080"},{"HostIp":"::","HostPort":"8080"}]"#,
+            r#"[{"HostIp":"10.0.0.9","HostPort":"9000"}]"#,
+        );
+        assert_eq!(published.show_inspected("aaaa", before.to_owned()), after);
+        assert_eq!(published.show_inspected("bbbb", before.to_owned()), before);
+        for odd in ["", "{}", r#"{"NetworkSettings":{"Ports":null}}"#] {
+            assert_eq!(published.show_inspected("aaaa", odd.to_owned()), odd);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listed_container_shows_the_flocks_ports() {
+        let published = published().await;
+        let before = r#"{"Id":"aaaa","Ports":[{"PrivatePort":9,"Type":"tcp"},{"IP":"::","PrivatePort":80,"PublicPort":8080,"Type":"tcp"},{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"udp"},{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"tcp"}],"Z":0}"#;
+        let after = r#"{"Id":"aaaa","Ports":[{"PrivatePort":9,"Type":"tcp"},{"IP":"10.0.0.9","PrivatePort":80,"PublicPort":9000,"Type":"tcp"},{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"udp"}],"Z":0}"#;
+        assert_eq!(published.show_listed("aaaa", before.to_owned()), after);
+        assert_eq!(published.show_listed("bbbb", before.to_owned()), before);
+        assert_eq!(published.show_listed("aaaa", "{}".to_owned()), "{}");
+    }
+}

@@ -7,9 +7,9 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Published,
+    ask::remote_host,
     bindings::{Binding, Container},
     number::Taken,
-    remote_host,
 };
 use crate::{backend::Backend, error::Error};
 
