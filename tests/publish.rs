@@ -478,7 +478,7 @@ fn nothing_is_forwarded_unless_it_is_wanted() {
         .docker(&[&["run", "-d"], serve(&name, &["-p", &publish]).as_slice()].concat())
         .ok();
     let node = flock().holder(&name);
-    assert!(!connect(Ipv4Addr::LOCALHOST, port).is_ok());
+    assert!(connect(Ipv4Addr::LOCALHOST, port).is_err());
     assert_eq!(
         flockerd.docker(&["port", &name]).ok(),
         node.docker(&["port", &name]).ok()
@@ -504,7 +504,7 @@ fn the_ports_of_a_daemon_on_this_machine_are_left_alone() {
         .api()
         .post("/containers/web/start", &json!({}))
         .expect(204);
-    assert!(!connect(Ipv4Addr::LOCALHOST, port).is_ok());
+    assert!(connect(Ipv4Addr::LOCALHOST, port).is_err());
     assert!(
         fake.asked(&format!("GET /containers/{}/json", "a".repeat(64)))
             .is_empty()
