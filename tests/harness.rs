@@ -9,6 +9,7 @@ mod plugins;
 mod poll;
 mod process;
 mod real_flock;
+mod same;
 mod scope;
 
 pub(crate) use fake_docker::{Answer, FakeDocker, Request, container};
@@ -19,4 +20,5 @@ pub(crate) use plugins::plugin;
 pub(crate) use poll::{DEADLINE, holds};
 pub(crate) use process::{Output, Running, run};
 pub(crate) use real_flock::{NODES, Node, Registry, flock};
+pub(crate) use same::{Player, Step, differences, same_as_one_daemon, step, tar};
 pub(crate) use scope::Scope;

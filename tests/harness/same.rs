@@ -1,0 +1,340 @@
+//! One script of requests played to one daemon and to the flock, and what the answers have to have in common.
+//!
+//! A step's line, headers and JSON may name `{p}` (the prefix of the side's own names), `{test}` (the label that the scope
+//! removes by), `{start}` and `{now}` (seconds since 1970) and whatever an earlier step kept.
+
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+
+use super::{
+    Flockerd, Reply, Scope, Target,
+    poll::{DEADLINE, holds},
+    real_flock::flock,
+};
+
+mod compare;
+mod plain;
+
+use plain::Words;
+
+/// One request, and how its two answers are compared.
+pub(crate) struct Step {
+    status: u16,
+    line: String,
+    headers: Vec<(String, String)>,
+    body: Body,
+    kept: Vec<(String, String)>,
+    kept_body: Option<String>,
+    until: Option<Condition>,
+    rules: Rules,
+}
+
+/// What may differ, and what must not.
+#[derive(Default)]
+struct Rules {
+    differs: Vec<String>,
+    exact: Vec<String>,
+    whole: bool,
+    unordered: bool,
+}
+
+enum Body {
+    Bytes(Vec<u8>),
+    /// With the same words as the line.
+    Filled(String),
+    /// Made for the side whose names begin with this prefix.
+    Made(Box<dyn Fn(&str) -> Vec<u8>>),
+    /// The body of the answer that was kept under this name.
+    Kept(String),
+}
+
+enum Condition {
+    Json(String, Value),
+    Text(String),
+}
+
+/// A request such as `GET /containers/{id}/json`, which one daemon answers with this status.
+///
+/// Both answers must have the same status, content type and keys at every level; strings and booleans must be equal once
+/// ids, addresses and times are taken out, numbers need only be numbers. Lists of objects are compared by their first.
+pub(crate) fn step(status: u16, line: &str) -> Step {
+    Step {
+        status,
+        line: line.to_owned(),
+        headers: Vec::new(),
+        body: Body::Bytes(Vec::new()),
+        kept: Vec::new(),
+        kept_body: None,
+        until: None,
+        rules: Rules::default(),
+    }
+}
+
+impl Step {
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.text("application/json", &body.to_string())
+    }
+
+    /// A body in which words are filled in.
+    pub(crate) fn text(mut self, kind: &str, body: &str) -> Self {
+        self.body = Body::Filled(body.to_owned());
+        self.header("Content-Type", kind)
+    }
+
+    pub(crate) fn bytes(mut self, kind: &str, body: &[u8]) -> Self {
+        self.body = Body::Bytes(body.to_vec());
+        self.header("Content-Type", kind)
+    }
+
+    /// A body made for the side whose names begin with this prefix.
+    pub(crate) fn made(mut self, kind: &str, make: impl Fn(&str) -> Vec<u8> + 'static) -> Self {
+        self.body = Body::Made(Box::new(make));
+        self.header("Content-Type", kind)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Leaves HTTP, sends nothing more and reads to the end.
+    pub(crate) fn upgrade(self, protocol: &str) -> Self {
+        self.header("Connection", "Upgrade")
+            .header("Upgrade", protocol)
+    }
+
+    /// Keeps a string of the answer for later steps, found by its JSON pointer.
+    pub(crate) fn keep(mut self, name: &str, pointer: &str) -> Self {
+        self.kept.push((name.to_owned(), pointer.to_owned()));
+        self
+    }
+
+    pub(crate) fn keep_body(mut self, name: &str) -> Self {
+        self.kept_body = Some(name.to_owned());
+        self
+    }
+
+    /// Sends the body of an earlier answer.
+    pub(crate) fn send_kept(mut self, kind: &str, name: &str) -> Self {
+        self.body = Body::Kept(name.to_owned());
+        self.header("Content-Type", kind)
+    }
+
+    /// Asks again until the answer has this value.
+    pub(crate) fn until(mut self, pointer: &str, value: Value) -> Self {
+        self.until = Some(Condition::Json(pointer.to_owned(), value));
+        self
+    }
+
+    /// Asks again until the answer has this text.
+    pub(crate) fn until_text(mut self, text: &str) -> Self {
+        self.until = Some(Condition::Text(text.to_owned()));
+        self
+    }
+
+    /// Paths whose values may differ, though not in type; by their last keys, `*` for any one: `State/Pid`, `Ports/*`.
+    pub(crate) fn differs(mut self, paths: &[&str]) -> Self {
+        self.rules
+            .differs
+            .extend(paths.iter().map(|path| (*path).to_owned()));
+        self
+    }
+
+    /// Paths whose numbers must be equal.
+    pub(crate) fn exact(mut self, paths: &[&str]) -> Self {
+        self.rules
+            .exact
+            .extend(paths.iter().map(|path| (*path).to_owned()));
+        self
+    }
+
+    /// Lists must be of one length and are compared element by element.
+    pub(crate) fn whole(mut self) -> Self {
+        self.rules.whole = true;
+        self
+    }
+
+    /// As `whole`, for answers that have no order; elements are sorted first.
+    pub(crate) fn unordered(mut self) -> Self {
+        self.rules.unordered = true;
+        self.whole()
+    }
+}
+
+/// Plays the script to `node1` itself and to flockerd, and fails with every difference.
+#[track_caller]
+pub(crate) fn same_as_one_daemon(flockerd: &Flockerd, scope: &Scope, script: &[Step]) {
+    let one = Player::new(flock().nodes[0].api(), scope, "one");
+    let all = Player::new(flockerd.api(), scope, "all");
+    let found = differences(one, all, script);
+    assert!(
+        found.is_empty(),
+        "the flock (-) is not as one daemon (+):\n{}",
+        found.join("\n")
+    );
+}
+
+/// What differs between the answers of two sides, one line each beneath the request's line.
+pub(crate) fn differences(mut one: Player, mut all: Player, script: &[Step]) -> Vec<String> {
+    let mut found = Vec::new();
+    for step in script {
+        let expected = one.play(step);
+        assert_eq!(
+            expected.status,
+            step.status,
+            "the script is wrong about one daemon: {}\n{}",
+            step.line,
+            expected.text()
+        );
+        let seen = all.play(step);
+        let differing = compare::replies(step, (&expected, &one.words), (&seen, &all.words));
+        if !differing.is_empty() {
+            found.push(step.line.clone());
+            found.extend(differing.into_iter().map(|line| format!("    {line}")));
+        }
+    }
+    found
+}
+
+/// One side of the comparison.
+pub(crate) struct Player {
+    target: Target,
+    words: Words,
+    bodies: BTreeMap<String, Vec<u8>>,
+}
+
+impl Player {
+    /// A side whose names begin with the scope's prefix and this word.
+    pub(crate) fn new(target: Target, scope: &Scope, side: &str) -> Self {
+        let (_, test) = scope.label().split_once('=').map(own).expect("key=value");
+        Self::with_words(
+            target,
+            &[("p", &scope.name(side)), ("test", &test), ("start", &now())],
+        )
+    }
+
+    pub(crate) fn with_words(target: Target, words: &[(&str, &str)]) -> Self {
+        let mut player = Self {
+            target,
+            words: Words::default(),
+            bodies: BTreeMap::new(),
+        };
+        for (name, value) in words {
+            player.words.set(name, value);
+        }
+        player
+    }
+
+    fn play(&mut self, step: &Step) -> Reply {
+        let mut reply = self.ask(step);
+        if let Some(condition) = &step.until {
+            holds(
+                || {
+                    reply = self.ask(step);
+                    condition.holds(&reply)
+                },
+                DEADLINE,
+            );
+        }
+        let json = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+        for (name, pointer) in &step.kept {
+            // What is missing stays as it is written, and the comparison tells.
+            if let Some(value) = json.pointer(pointer).and_then(Value::as_str) {
+                self.words.set(name, value);
+            }
+        }
+        if let Some(name) = &step.kept_body {
+            self.bodies.insert(name.clone(), reply.body.clone());
+        }
+        reply
+    }
+
+    fn ask(&mut self, step: &Step) -> Reply {
+        self.words.set("now", &now());
+        let (method, path) = step.line.split_once(' ').expect("METHOD PATH");
+        let path = encode(&self.words.fill(path));
+        let body = match &step.body {
+            Body::Bytes(bytes) => bytes.clone(),
+            Body::Filled(text) => self.words.fill(text).into_bytes(),
+            Body::Made(make) => make(&self.words.fill("{p}")),
+            Body::Kept(name) => self.bodies.get(name).cloned().unwrap_or_default(),
+        };
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: docker\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in &step.headers {
+            head += &format!("{name}: {}\r\n", self.words.fill(value));
+        }
+        let mut connection = self.target.connect();
+        connection.send(&[head.as_bytes(), b"\r\n", &body].concat());
+        let mut reply = connection.reply_to(method);
+        if reply.status == 101 {
+            connection.half_close();
+            reply.body = connection.until_closed();
+        }
+        reply
+    }
+}
+
+impl Condition {
+    fn holds(&self, reply: &Reply) -> bool {
+        match self {
+            Self::Json(pointer, value) => serde_json::from_slice::<Value>(&reply.body)
+                .is_ok_and(|json| json.pointer(pointer) == Some(value)),
+            Self::Text(text) => reply.text().contains(text),
+        }
+    }
+}
+
+/// An archive of files, as bodies of type `application/x-tar`.
+pub(crate) fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, content) in files {
+        let mut head = [0; 512];
+        let mut write =
+            |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
+        write(0, name);
+        write(100, "0000644\x000000000\x000000000\0");
+        write(
+            124,
+            &format!("{:011o}\x0000000000000\x00        0", content.len()),
+        );
+        write(257, "ustar\x0000");
+        let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+        head[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        archive.extend(head);
+        archive.extend(content.as_bytes());
+        archive.resize(archive.len().next_multiple_of(512), 0);
+    }
+    archive.resize(archive.len() + 1024, 0);
+    archive
+}
+
+fn own((one, two): (&str, &str)) -> (String, String) {
+    (one.to_owned(), two.to_owned())
+}
+
+/// Seconds since 1970 with a fraction, as `since` takes them.
+fn now() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
+}
+
+/// Percent-encodes what JSON has and a request line must not have.
+fn encode(path: &str) -> String {
+    let mut encoded = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b' ' | b'"' | b'{' | b'}' | b'[' | b']' | b'\\' | 127.. => {
+                encoded += &format!("%{byte:02X}");
+            }
+            byte => encoded.push(char::from(byte)),
+        }
+    }
+    encoded
+}

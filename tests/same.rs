@@ -1,0 +1,308 @@
+//! The flock answers as one daemon does: the same requests to both, and the answers compared.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answer, FakeDocker, Flockerd, Player, Step, Target, container, differences, flock,
+    same_as_one_daemon, step, tar,
+};
+
+/// What a container answers while nothing is wrong.
+mod containers;
+/// What goes wrong with containers, word for word.
+mod refusals;
+
+/// The labels of a side's objects, to filter by and to remove by.
+pub(crate) fn labels() -> Value {
+    json!({"same": "{p}", "test": "{test}"})
+}
+
+/// The comparison is worth nothing unless it can fail.
+#[test]
+fn an_answer_that_differs_is_told() {
+    let script = [step(200, "GET /containers/{c}/json")];
+    let compare = |first: &dyn Fn(&FakeDocker), second: &dyn Fn(&FakeDocker)| {
+        let fakes = [FakeDocker::start(), FakeDocker::start()];
+        first(&fakes[0]);
+        second(&fakes[1]);
+        let player = |fake: &FakeDocker, name| {
+            Player::with_words(Target::Tcp(fake.address.clone()), &[("c", name)])
+        };
+        differences(player(&fakes[0], "one"), player(&fakes[1], "all"), &script)
+    };
+    let says = |name: &'static str, body: Value| {
+        move |fake: &FakeDocker| {
+            let path = format!("GET /containers/{name}/json");
+            fake.on(&path, Answer::Json(200, body.clone()));
+        }
+    };
+    let id = |digit: char| digit.to_string().repeat(64);
+    let one = says(
+        "one",
+        json!({"Id": id('1'), "Name": "/one", "Up": true, "List": [{"Size": 1}], "Created": "2026-11-21T03:04:11.8Z"}),
+    );
+    let same = json!({"Id": id('2'), "Name": "/all", "Up": true, "List": [{"Size": 2}], "Created": "2025-01-01T00:00:00Z"});
+    assert_eq!(
+        compare(&one, &says("all", same.clone())),
+        Vec::<String>::new()
+    );
+    for (key, other) in [
+        ("Name", json!("/else")),
+        ("Up", json!(false)),
+        ("List", json!([])),
+        ("List", json!([{"Size": "2"}])),
+        ("List", json!([{"Sizes": 2}])),
+        ("Created", Value::Null),
+        ("New", json!(1)),
+    ] {
+        let mut changed = same.clone();
+        changed[key] = other;
+        let found = compare(&one, &says("all", changed));
+        assert_eq!(
+            found.first().map(String::as_str),
+            Some("GET /containers/{c}/json")
+        );
+        assert!(
+            found[1..].iter().any(|line| line.contains(key)),
+            "{found:?}"
+        );
+    }
+    let missing = |fake: &FakeDocker| {
+        fake.on(
+            "GET /containers/all/json",
+            Answer::error(404, "No such container: all"),
+        );
+    };
+    assert!(compare(&one, &missing)[2].contains("- 404"));
+    let plain = |fake: &FakeDocker| {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+        fake.on("GET /containers/all/json", Answer::Bytes(answer));
+    };
+    assert!(compare(&one, &plain)[1].contains("content-type"));
+}
+
+#[test]
+fn lists_of_containers() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let create = |name: &str, more: Value| {
+        let mut body = json!({"Image": "busybox", "Cmd": ["sleep", "600"], "Labels": labels()});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        step(201, &format!("POST /containers/create?name={{p}}-{name}"))
+            .json(&body)
+            .keep(name, "/Id")
+    };
+    let list = |query: &str| {
+        step(200, &format!("GET /containers/json?{query}"))
+            .differs(&["Status", "Image", "ImageID"])
+            .whole()
+    };
+    let mine = r#"{"label":["same={p}"]}"#;
+    let script: Vec<Step> = vec![
+        create("first", json!({"ExposedPorts": {"80/tcp": {}}})),
+        create(
+            "second",
+            json!({"HostConfig": {"Binds": ["/tmp:/host:ro"]}}),
+        ),
+        step(204, "POST /containers/{first}/start"),
+        list(&format!("filters={mine}")),
+        list(&format!("all=1&filters={mine}")),
+        list(&format!("all=true&size=1&filters={mine}")),
+        list(&format!("limit=1&filters={mine}")),
+        list(&format!("limit=-1&filters={mine}")),
+        list(r#"all=1&filters={"name":["{p}-sec"]}"#),
+        list(r#"all=1&filters={"id":["{second}"]}"#),
+        list(r#"all=1&filters={"label":{"same={p}":true},"status":{"created":true}}"#),
+        list(r#"all=1&filters={"label":["same={p}"],"ancestor":["busybox"]}"#),
+        list(r#"all=1&filters={"label":["same={p}"],"network":["bridge"]}"#),
+        list(r#"all=1&filters={"label":["same={p}"],"expose":["80"]}"#),
+        list(r#"all=1&filters={"label":["same={p}"],"volume":["/host"]}"#),
+        list(r#"all=1&filters={"label":["same={p}"],"before":["{p}-second"]}"#),
+        list(r#"all=1&filters={"label":["same={p}"],"since":["{first}"]}"#),
+        list(r#"all=1&filters={"label":["same=nobody"]}"#),
+        step(400, r#"GET /containers/json?filters={"nonsense":["a"]}"#),
+        step(500, "GET /containers/json?filters=nonsense"),
+        step(500, "GET /containers/json?limit=nonsense"),
+        step(
+            500,
+            r#"GET /containers/json?all=1&filters={"before":["nobody"]}"#,
+        ),
+        step(
+            500,
+            r#"GET /containers/json?all=1&filters={"since":["nobody"]}"#,
+        ),
+        step(
+            400,
+            r#"GET /containers/json?filters={"status":["nonsense"]}"#,
+        ),
+        step(400, r#"POST /containers/prune?filters={"nonsense":["a"]}"#),
+        step(200, &format!("POST /containers/prune?filters={mine}")),
+        step(200, &format!("POST /containers/prune?filters={mine}")),
+        step(204, "DELETE /containers/{p}-first?force=1"),
+    ];
+    same_as_one_daemon(&flockerd, &scope, &script);
+}
+
+#[test]
+fn commit_makes_an_image_of_a_container() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let create = json!({"Image": "busybox", "Cmd": ["true"], "Labels": labels()});
+    let file = |p: &str| tar(&[("hello", p)]);
+    let script = [
+        step(201, "POST /containers/create?name={p}-from").json(&create).keep("from", "/Id"),
+        step(200, "PUT /containers/{from}/archive?path=/tmp").made("application/x-tar", file),
+        step(201, "POST /commit?container={p}-from&repo={p}-image&tag=1&comment=why&author=who")
+            .json(&json!({"Env": ["A=1"]}))
+            .keep("image", "/Id"),
+        step(200, "GET /images/{p}-image:1/json").keep("image", "/Id"),
+        step(200, "GET /images/{p}-image:1/history").differs(&["*/Id", "*/CreatedBy", "*/Tags"]),
+        step(201, "POST /commit?container={from}&repo=docker.io/library/{p}-image&tag=2&changes=CMD+x&pause=0")
+            .json(&json!({})),
+        step(400, "POST /commit?container={from}&repo={p}-image&changes=NONSENSE").json(&json!({})),
+        step(500, "POST /commit?container={from}&repo=UPPER").json(&json!({})),
+        step(404, "POST /commit?container=nobody&repo={p}-image").json(&json!({})),
+        step(400, "POST /commit?repo={p}-image").json(&json!({})),
+        step(201, "POST /containers/create?name={p}-to").json(&json!({"Image": "{p}-image:1", "Labels": labels()})),
+        step(409, "DELETE /images/{p}-image:1"),
+        step(204, "DELETE /containers/{p}-to"),
+        step(204, "DELETE /containers/{p}-from"),
+        step(200, "DELETE /images/{p}-image:2"),
+        step(200, "DELETE /images/{p}-image:1"),
+        step(404, "GET /images/{p}-image:1/json"),
+    ];
+    same_as_one_daemon(&flockerd, &scope, &script);
+}
+
+/// `/commit` names its container by prefix too, wherever it is.
+#[test]
+fn a_container_of_every_host_is_committed_where_it_is() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    for node in &flock().nodes {
+        let id = node.sleeper(&scope, &scope.name(&node.name));
+        let image = format!("{}:1", scope.name(&format!("of-{}", node.name)));
+        flockerd.docker(&["commit", &id[..12], &image]).ok();
+        let path = format!("/images/{image}/json");
+        for other in &flock().nodes {
+            let expected = if other.name == node.name { 200 } else { 404 };
+            assert_eq!(
+                other.api().get(&path).status,
+                expected,
+                "{image} on {}",
+                other.name
+            );
+        }
+        flockerd.api().get(&path).expect(200);
+    }
+}
+
+/// `flocker.backend` is a label that lists show, so filters know it, though no host does.
+#[test]
+fn filters_know_the_host_of_a_container() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let mine = format!("label={}", scope.label());
+    let create = |node: &str| {
+        let args = [
+            "create",
+            "--name",
+            &scope.name(node),
+            "--label",
+            &scope.label(),
+            "busybox",
+            "true",
+        ];
+        flock().node(node).docker(&args).ok()
+    };
+    let ids = ["node1", "node2", "node3"].map(create);
+    let listed = |filter: &str| {
+        flockerd
+            .docker(&[
+                "ps",
+                "-aq",
+                "--no-trunc",
+                "--filter",
+                &mine,
+                "--filter",
+                filter,
+            ])
+            .lines()
+    };
+    assert_eq!(listed("label=flocker.backend=node2"), [ids[1].clone()]);
+    assert_eq!(listed("label=flocker.backend").len(), 3);
+    assert_eq!(listed("label=flocker.backend=nobody"), Vec::<String>::new());
+    let prune = |filter: &str| {
+        let args = [
+            "container",
+            "prune",
+            "--force",
+            "--filter",
+            &mine,
+            "--filter",
+            filter,
+        ];
+        let output = flockerd.docker(&args).ok();
+        let deleted = output.lines().filter(|line| line.len() == 64);
+        deleted.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(prune("label=flocker.backend=nobody"), Vec::<String>::new());
+    let mut others = prune("label!=flocker.backend=node2");
+    others.sort();
+    let mut expected = vec![ids[0].clone(), ids[2].clone()];
+    expected.sort();
+    assert_eq!(others, expected);
+    create("node1");
+    assert_eq!(prune("label=flocker.backend=node2"), [ids[1].clone()]);
+    flock().holder(&scope.name("node1"));
+}
+
+#[test]
+fn a_prefix_that_fits_several_is_refused_in_the_daemons_words() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let node = flock().node("node2");
+    // More than there are hexadecimal digits, so that two ids begin alike.
+    let starts: Vec<String> = (0..17)
+        .map(|number| {
+            let body = json!({"Image": "busybox", "Labels": {"test": scope.label().split_once('=').unwrap().1}});
+            let path = format!("/containers/create?name={}", scope.name(&number.to_string()));
+            let reply = node.api().post(&path, &body).expect(201).json();
+            reply["Id"].as_str().unwrap()[..1].to_owned()
+        })
+        .collect();
+    let twice = starts
+        .iter()
+        .enumerate()
+        .find(|(at, start)| starts[..*at].contains(start));
+    let path = format!("/v1.41/containers/{}/json", twice.unwrap().1);
+    let expected = node.api().get(&path);
+    let seen = flockerd.api().get(&path).expect(expected.status);
+    assert_eq!(seen.message(), expected.message());
+}
+
+#[test]
+fn a_host_with_another_answer_fails_the_comparison_with_the_flock() {
+    let fake = FakeDocker::with(&[container('a', &["/a"])]);
+    let flockerd = Flockerd::over_fakes(&[&fake]).start();
+    let player = |target| Player::with_words(target, &[]);
+    let one = player(Target::Tcp(fake.address.clone()));
+    let script = [
+        step(200, "GET /containers/json"),
+        step(200, "GET /containers/a/json"),
+    ];
+    assert_eq!(
+        differences(one, player(flockerd.api()), &script),
+        Vec::<String>::new()
+    );
+    let other = FakeDocker::with(&[container('a', &["/b", "/a"])]);
+    let one = player(Target::Tcp(other.address.clone()));
+    let found = differences(one, player(flockerd.api()), &script).join("\n");
+    assert!(found.contains("/0/Names has 2 - 1 elements"), "{found}");
+    assert!(
+        found.contains("+ \"/b\"") && found.contains("- \"/a\""),
+        "{found}"
+    );
+}
