@@ -105,7 +105,8 @@ fn lists_of_containers() {
         create(
             "second",
             json!({"HostConfig": {"Binds": ["/tmp:/host:ro"]}}),
-        ),
+        )
+        .later(),
         step(204, "POST /containers/{first}/start"),
         list(&format!("filters={mine}")),
         list(&format!("all=1&filters={mine}")),

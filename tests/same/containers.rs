@@ -21,6 +21,7 @@ fn a_container_from_its_create_to_its_end() {
         step(200, "GET /containers/{id}/json?size=1"),
         step(200, "GET /containers/{id}/changes"),
         step(200, "GET /containers/{id}/stats?stream=0"),
+        step(501, "GET /containers/{id}/checkpoints"),
         step(204, "POST /containers/{p}-web/start"),
         step(304, "POST /containers/{p}-web/start"),
         step(200, "GET /v1.41/containers/{id}/json").until("/State/Running", json!(true)),
@@ -134,7 +135,7 @@ fn execs() {
         step(200, "GET /exec/{exec}/json")
             .until("/Running", json!(false))
             .exact(&["ExitCode"]),
-        step(409, "POST /exec/{exec}/start").json(&start),
+        step(200, "POST /exec/{exec}/start").json(&start),
         step(201, "POST /containers/{in}/exec")
             .json(&exec)
             .keep("plain", "/Id"),
@@ -187,7 +188,7 @@ fn files_go_in_and_come_out() {
             &archive,
         ),
         put(404, "{p}-box/archive?path=/nosuch", &archive),
-        put(400, "{p}-box/archive?path=/tmp/one", &archive),
+        put(500, "{p}-box/archive?path=/tmp/one", &archive),
         put(500, "{p}-box/archive?path=/tmp", b"not a tar"),
         put(404, "nobody/archive?path=/tmp", &archive),
         step(200, "HEAD /containers/{box}/archive?path=/tmp/one"),
