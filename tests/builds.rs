@@ -33,11 +33,15 @@ fn classic_builds_as_one_daemon_does_them() {
         build(200, &format!("t={{p}}-b:1&t={{p}}-b:2&{labels}"), full),
         step(200, "GET /images/{p}-b:1/json"),
         step(200, "GET /images/{p}-b:2/history").differs(&["*/Id", "*/CreatedBy", "*/Tags"]),
-        build(200, "t={p}-b:3&nocache=1", "FROM busybox\nRUN exit 3\n"),
+        build(
+            200,
+            "t={p}-b:3&nocache=1&forcerm=1",
+            "FROM busybox\nRUN exit 3\n",
+        ),
         step(404, "GET /images/{p}-b:3/json"),
         build(200, "q=1&t={p}-b:4", "FROM busybox\nENV A={p}\n"),
         build(200, "t={p}-b:5", "FROM {p}-b:1\nENV B=1\n"),
-        build(200, "t={p}-b:6", "FROM busybox\nCOPY nosuch /\n"),
+        build(200, "t={p}-b:6&forcerm=1", "FROM busybox\nCOPY nosuch /\n"),
         build(
             200,
             "t={p}-b:7&remote=&dockerfile=./Dockerfile&pull=0&forcerm=1&memory=67108864",
@@ -145,7 +149,7 @@ fn builds_and_runs(client: &Client) {
     assert_eq!(id_of(&flockerd.api(), &quiet), id);
     assert_eq!(having(&quiet), host);
     let bad = client.build(
-        &["-t", &quiet, "-"],
+        &["--force-rm", "-t", &quiet, "-"],
         b"FROM busybox\nRUN echo before && exit 3\n",
     );
     assert_ne!(bad.code, 0);
@@ -170,7 +174,7 @@ fn a_classic_build_is_run_where_it_was_made() {
     builds_and_runs(&client);
     let scope = flock().shared();
     let bad = client.build(
-        &["-t", &scope.name("bad"), "-"],
+        &["--force-rm", "-t", &scope.name("bad"), "-"],
         b"FROM busybox\nRUN exit 3\n",
     );
     assert_eq!(bad.code, 3, "{}", bad.text());

@@ -220,7 +220,10 @@ fn a_name_on_two_hosts_is_ambiguous_and_each_is_found_by_its_id() {
             .docker(&["network", "create", &name])
             .ok()
     });
-    let reply = flockerd.api().get(&format!("/networks/{name}"));
+    // It may take a moment until their events tell of both.
+    let inspect = || flockerd.api().get(&format!("/networks/{name}"));
+    crate::eventually!(inspect().status != 200);
+    let reply = inspect();
     assert!(
         matches!(reply.status, 400 | 409),
         "{} {}",

@@ -238,10 +238,10 @@ fn a_volume_on_two_hosts_is_ambiguous() {
     for node in ["node1", "node3"] {
         flock().node(node).docker(&["volume", "create", &name]).ok();
     }
-    for reply in [
-        flockerd.api().get(&format!("/volumes/{name}")),
-        flockerd.api().delete(&format!("/volumes/{name}")),
-    ] {
+    // It may take a moment until their events tell of both.
+    let path = format!("/volumes/{name}");
+    crate::eventually!(flockerd.api().get(&path).status == 409);
+    for reply in [flockerd.api().get(&path), flockerd.api().delete(&path)] {
         let message = reply.expect(409).message();
         assert!(
             message.contains("node1") && message.contains("node3"),

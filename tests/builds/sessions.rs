@@ -99,7 +99,7 @@ fn every_call_of_one_build_goes_to_one_host() {
         let flockerd = Flockerd::over_fakes(&[&fakes[0], &fakes[1], &fakes[2]]).start();
         let uuid = "X-Docker-Expose-Session-Uuid: abc\r\n";
         let call = |path: &str| {
-            if path.starts_with("/build") {
+            if path.contains("/build") {
                 flockerd.api().call("POST", path, None).expect(200);
             } else {
                 let mut connection = open(&flockerd, path, uuid);

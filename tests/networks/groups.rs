@@ -17,7 +17,7 @@ const KEYS: [&str; 3] = [
 /// Makes a network, then a volume, then a running container with both, by the raw API; returns the only host of all three.
 #[track_caller]
 fn group(flockerd: &mut Flockerd, scope: &Scope, key: &str, value: &str, restart: bool) -> String {
-    let name = scope.name(&format!("{value}-{}", key.len()));
+    let name = scope.name(&format!("{value}-{}", key.replace('.', "-")));
     let mut labels = test_label(scope);
     labels[key] = json!(name);
     let network = json!({"Name": name, "CheckDuplicate": true, "Labels": labels});

@@ -1,6 +1,9 @@
 //! A host that answers late delays nobody who did not ask for it.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -66,10 +69,10 @@ fn slow() -> Slow {
 #[track_caller]
 fn within<T>(limit: Duration, what: &str, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
-    let result = work();
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
     let taken = start.elapsed();
     assert!(taken < limit, "{what} took {taken:?}");
-    result
+    result.unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 #[test]

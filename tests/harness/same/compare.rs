@@ -126,6 +126,7 @@ fn streams(rules: &Rules, one: Vec<Value>, all: Vec<Value>, found: &mut Vec<Stri
         show('-', &all, found);
         return;
     }
+    let (one, all) = (ordered(rules, &one), ordered(rules, &all));
     let single = one.len() == 1;
     for (number, (one, all)) in one.into_iter().zip(all).enumerate() {
         let mut path = if single {
