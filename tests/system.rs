@@ -7,6 +7,8 @@ use crate::{
     same::labels,
 };
 
+/// Hosts that are gone.
+mod gone;
 /// Hosts that take their time.
 mod slow;
 

@@ -3,10 +3,7 @@
 //! A step's line, headers and JSON may name `{p}` (the prefix of the side's own names), `{test}` (the label that the scope
 //! removes by), `{start}` and `{now}` (seconds since 1970) and whatever an earlier step kept.
 
-use std::{
-    collections::BTreeMap,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -18,8 +15,11 @@ use super::{
 
 mod compare;
 mod plain;
+mod wire;
 
 use plain::Words;
+pub(crate) use wire::tar;
+use wire::{encode, now};
 
 /// One request, and how its two answers are compared.
 pub(crate) struct Step {
@@ -304,50 +304,6 @@ impl Condition {
     }
 }
 
-/// An archive of files, as bodies of type `application/x-tar`.
-pub(crate) fn tar(files: &[(&str, &str)]) -> Vec<u8> {
-    let mut archive = Vec::new();
-    for (name, content) in files {
-        let mut head = [0; 512];
-        let mut write =
-            |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
-        write(0, name);
-        write(100, "0000644\x000000000\x000000000\0");
-        write(
-            124,
-            &format!("{:011o}\x0000000000000\x00        0", content.len()),
-        );
-        write(257, "ustar\x0000");
-        let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
-        head[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-        archive.extend(head);
-        archive.extend(content.as_bytes());
-        archive.resize(archive.len().next_multiple_of(512), 0);
-    }
-    archive.resize(archive.len() + 1024, 0);
-    archive
-}
-
 fn own((one, two): (&str, &str)) -> (String, String) {
     (one.to_owned(), two.to_owned())
-}
-
-/// Seconds since 1970 with a fraction, as `since` takes them.
-fn now() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
-}
-
-/// Percent-encodes what JSON has and a request line must not have.
-fn encode(path: &str) -> String {
-    let mut encoded = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b' ' | b'"' | b'{' | b'}' | b'[' | b']' | b'\\' | 127.. => {
-                encoded += &format!("%{byte:02X}");
-            }
-            byte => encoded.push(char::from(byte)),
-        }
-    }
-    encoded
 }

@@ -173,7 +173,7 @@ fn a_pull_may_go_to_every_host() {
     let path = format!("/images/create?fromImage={image}");
     let auth = credentials();
     let lines = send(&flockerd.api(), &path, &[("X-Registry-Auth", &auth)], b"");
-    assert_eq!(having(&image), ["node1", "node2", "node3"]);
+    assert_eq!(having(&image), ["node1", "node2", "node3"], "{lines:?}");
     // One stream as of one daemon: every host's layers, one digest, one status, and it comes last.
     let status = |line: &Value| line["status"].as_str().unwrap_or_default().to_owned();
     let count = |start: &str| {

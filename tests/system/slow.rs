@@ -21,7 +21,7 @@ struct Slow {
     flockerd: Flockerd,
 }
 
-fn network(name: &str, id: char) -> Value {
+pub(super) fn network(name: &str, id: char) -> Value {
     json!({
         "Name": name, "Id": id.to_string().repeat(64), "Created": "2026-11-21T00:00:00Z", "Scope": "local", "Driver": "bridge",
         "EnableIPv6": false, "IPAM": {"Driver": "default", "Options": null, "Config": []}, "Internal": false,
@@ -30,10 +30,17 @@ fn network(name: &str, id: char) -> Value {
     })
 }
 
+pub(super) fn volume(name: &str) -> Value {
+    json!({
+        "Name": name, "Driver": "local", "Mountpoint": "/x", "Labels": null, "Scope": "local", "Options": null,
+        "CreatedAt": "2026-11-21T00:00:00Z"
+    })
+}
+
 fn slow() -> Slow {
     let quick = FakeDocker::with(&[container('a', &["/quick"])]);
     let slow = FakeDocker::with(&[container('b', &["/slow"])]);
-    let volume = json!({"Name": "quick-vol", "Driver": "local", "Mountpoint": "/x", "Labels": null, "Scope": "local", "Options": null, "CreatedAt": "2026-11-21T00:00:00Z"});
+    let volume = volume("quick-vol");
     let usage = json!({"LayersSize": 5, "Images": [], "Containers": [], "Volumes": [], "BuildCache": [], "BuilderSize": 0});
     let answers =
         |path: &str, answer: Value| quick.on(&format!("GET {path}"), Answer::Json(200, answer));
@@ -82,7 +89,6 @@ fn lists_wait_no_longer_than_the_timeout_and_name_who_is_missing() {
         "/networks",
         "/volumes",
         "/images/json",
-        "/system/df",
         "/info",
     ] {
         let flock = slow();

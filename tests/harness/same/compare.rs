@@ -71,9 +71,11 @@ fn lines((reply, words): Side) -> Option<Vec<Value>> {
     let values = serde_json::Deserializer::from_slice(&reply.body).into_iter::<Value>();
     let values: Vec<Value> = values.collect::<Result<_, _>>().ok()?;
     let steady = |value: &Value| {
-        value["progressDetail"]
-            .as_object()
-            .is_none_or(|detail| detail.is_empty())
+        let detail = value["progressDetail"].as_object();
+        // A daemon that is quick enough does not say these.
+        let passing = ["Waiting", "Verifying Checksum"];
+        detail.is_none_or(|detail| detail.is_empty())
+            && !passing.iter().any(|status| value["status"] == *status)
     };
     Some(
         values
