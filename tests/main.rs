@@ -45,6 +45,8 @@ mod networks;
 mod placement;
 /// Every plugin that is shipped, and one that tells what it sees.
 mod plugins;
+/// Published ports at the flock's address.
+mod publish;
 /// Images that are not there yet.
 mod pull;
 /// The README.
