@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Flockerd, Node, Registry, Target, flock, same_as_one_daemon, step, tar},
     networks::holders,
-    same::labels,
+    same::{labels, prunes},
 };
 
 /// Save, load and import.
@@ -73,6 +73,7 @@ pub(crate) fn credentials() -> String {
 
 #[test]
 fn images_as_one_daemon_has_them() {
+    let _turn = prunes();
     let scope = flock().shared();
     let flockerd = Flockerd::over_flock().start();
     let file = |p: &str| tar(&[("file", p)]);
@@ -234,11 +235,11 @@ fn a_reference_is_one_image_for_the_whole_flock() {
 #[test]
 fn tag_and_rmi_reach_every_host_that_has_the_image() {
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let (image, other) = (scope.name("some"), format!("{}:2", scope.name("other")));
     let (one, three) = (flock().node("node1"), flock().node("node3"));
     let id = import(one, &image);
     copy(one, three, &image);
+    let flockerd = Flockerd::over_flock().start();
     flockerd.docker(&["tag", &image, &other]).ok();
     assert_eq!(having(&other), ["node1", "node3"]);
     // By id and by name, once each in the answer.
@@ -259,7 +260,6 @@ fn tag_and_rmi_reach_every_host_that_has_the_image() {
 #[test]
 fn an_image_in_use_on_one_host_stays_on_all() {
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let image = scope.name("used");
     let (one, two) = (flock().node("node1"), flock().node("node2"));
     let id = import(one, &image);
@@ -267,6 +267,7 @@ fn an_image_in_use_on_one_host_stays_on_all() {
     let body = json!({"Image": image, "Cmd": ["x"]});
     let path = format!("/containers/create?name={}", scope.name("user"));
     let user = two.api().post(&path, &body).expect(201).json();
+    let flockerd = Flockerd::over_flock().start();
     let path = format!("/images/{image}:latest");
     let expected = two.api().delete(&path).expect(409).message();
     assert!(expected.contains(&user["Id"].as_str().unwrap()[..12]));
@@ -289,8 +290,8 @@ fn an_image_in_use_on_one_host_stays_on_all() {
 
 #[test]
 fn prune_removes_the_unused_images_of_every_host() {
+    let _turn = prunes();
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let name = scope.name("prune");
     for node in &flock().nodes {
         let image = format!("{name}:{}", node.name);
@@ -300,6 +301,7 @@ fn prune_removes_the_unused_images_of_every_host() {
         );
         send(&node.api(), &path, &[], &tar(&[("file", &image)]));
     }
+    let flockerd = Flockerd::over_flock().start();
     let path = format!("/containers/create?name={}", scope.name("user"));
     let body = json!({"Image": format!("{name}:node3"), "Cmd": ["x"]});
     flockerd.api().post(&path, &body).expect(201);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Flockerd, Scope, Target, flock, same_as_one_daemon, step},
-    same::labels,
+    same::{labels, prunes},
 };
 
 /// Networks, volumes and containers that belong together live on one host.
@@ -180,12 +180,12 @@ fn a_name_on_two_hosts_is_ambiguous_and_each_is_found_by_its_id() {
 #[test]
 fn a_network_name_is_taken_for_the_whole_flock() {
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let name = scope.name("once");
     flock()
         .node("node3")
         .docker(&["network", "create", &name])
         .ok();
+    let flockerd = Flockerd::over_flock().start();
     // A daemon of this age would make a second one when it is not asked to check.
     for check in [true, false] {
         let body = json!({"Name": name, "CheckDuplicate": check});
@@ -200,8 +200,8 @@ fn a_network_name_is_taken_for_the_whole_flock() {
 
 #[test]
 fn prune_removes_the_unused_networks_of_every_host() {
+    let _turn = prunes();
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let label = scope.label();
     let create = |node: &str| {
         let name = scope.name(node);
@@ -213,6 +213,7 @@ fn prune_removes_the_unused_networks_of_every_host() {
     };
     let mut names = ["node1", "node2"].map(create);
     let used = create("node3");
+    let flockerd = Flockerd::over_flock().start();
     let container = scope.name("user");
     flockerd
         .docker(&[

@@ -1,5 +1,7 @@
 //! The flock answers as one daemon does: the same requests to both, and the answers compared.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -15,6 +17,12 @@ mod refusals;
 /// The labels of a side's objects, to filter by and to remove by.
 pub(crate) fn labels() -> Value {
     json!({"same": "{p}", "test": "{test}"})
+}
+
+/// For a test that prunes, taken before the hosts are: a daemon prunes one thing at a time and refuses others meanwhile.
+pub(crate) fn prunes() -> MutexGuard<'static, ()> {
+    static PRUNES: Mutex<()> = Mutex::new(());
+    PRUNES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The comparison is worth nothing unless it can fail.
@@ -83,7 +91,7 @@ fn an_answer_that_differs_is_told() {
 
 #[test]
 fn lists_of_containers() {
-    let scope = flock().shared();
+    let scope = flock().exclusive();
     let flockerd = Flockerd::over_flock().start();
     let create = |name: &str, more: Value| {
         let mut body = json!({"Image": "busybox", "Cmd": ["sleep", "600"], "Labels": labels()});
@@ -203,7 +211,7 @@ fn a_container_of_every_host_is_committed_where_it_is() {
 /// `flocker.backend` is a label that lists show, so filters know it, though no host does.
 #[test]
 fn filters_know_the_host_of_a_container() {
-    let scope = flock().shared();
+    let scope = flock().exclusive();
     let flockerd = Flockerd::over_flock().start();
     let mine = format!("label={}", scope.label());
     let create = |node: &str| {

@@ -7,6 +7,8 @@ use crate::{
     same::labels,
 };
 
+/// What was made past flockerd a moment ago.
+mod fresh;
 /// Hosts that are gone.
 mod gone;
 /// Hosts that take their time.

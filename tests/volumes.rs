@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Flockerd, flock, same_as_one_daemon, step},
     networks::holders,
-    same::labels,
+    same::{labels, prunes},
 };
 
 #[test]
 fn volumes_as_one_daemon_has_them() {
+    let _turn = prunes();
     let scope = flock().shared();
     let flockerd = Flockerd::over_flock().start();
     let path = "POST /volumes/create";
@@ -155,7 +156,6 @@ fn the_volumes_of_another_container_draw_a_container_to_them() {
 #[test]
 fn a_network_in_use_here_and_a_volume_in_use_there_cannot_meet() {
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let (network, volume) = (scope.name("net"), scope.name("vol"));
     let (one, two) = (flock().node("node1"), flock().node("node2"));
     one.docker(&["network", "create", &network]).ok();
@@ -184,6 +184,7 @@ fn a_network_in_use_here_and_a_volume_in_use_there_cannot_meet() {
         "600",
     ])
     .ok();
+    let flockerd = Flockerd::over_flock().start();
     let body = json!({"Image": "busybox", "HostConfig": {"NetworkMode": network, "Binds": [data]}});
     let path = format!("/containers/create?name={}", scope.name("torn"));
     let message = flockerd.api().post(&path, &body).expect(409).message();
@@ -198,7 +199,6 @@ fn a_network_in_use_here_and_a_volume_in_use_there_cannot_meet() {
 #[test]
 fn a_tie_of_things_that_nothing_uses_is_resolved_or_refused_by_name() {
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let (network, volume) = (scope.name("net"), scope.name("vol"));
     flock()
         .node("node1")
@@ -208,6 +208,7 @@ fn a_tie_of_things_that_nothing_uses_is_resolved_or_refused_by_name() {
         .node("node2")
         .docker(&["volume", "create", &volume])
         .ok();
+    let flockerd = Flockerd::over_flock().start();
     let body = json!({
         "Image": "busybox", "Cmd": ["sleep", "600"],
         "HostConfig": {"NetworkMode": network, "Binds": [format!("{volume}:/data")]}
@@ -253,8 +254,8 @@ fn a_volume_on_two_hosts_is_ambiguous() {
 
 #[test]
 fn prune_removes_the_unused_volumes_of_every_host() {
+    let _turn = prunes();
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let label = scope.label();
     let create = |node: &str| {
         let name = scope.name(node);
@@ -266,6 +267,7 @@ fn prune_removes_the_unused_volumes_of_every_host() {
     };
     let mut names = ["node1", "node2"].map(create);
     let used = create("node3");
+    let flockerd = Flockerd::over_flock().start();
     let data = format!("{used}:/data");
     flockerd
         .docker(&[

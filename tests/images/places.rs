@@ -6,34 +6,37 @@ use crate::harness::{Flockerd, flock};
 #[test]
 fn an_image_of_one_host_is_run_there() {
     let scope = flock().shared();
+    let images: Vec<String> = flock()
+        .nodes
+        .iter()
+        .map(|node| {
+            let image = format!("{}:1", scope.name(&format!("only-{}", node.name)));
+            node.docker(&["tag", "busybox", &image]).ok();
+            image
+        })
+        .collect();
     let flockerd = Flockerd::over_flock().start();
-    for node in &flock().nodes {
-        let image = format!("{}:1", scope.name(&format!("only-{}", node.name)));
-        node.docker(&["tag", "busybox", &image]).ok();
+    for (node, image) in flock().nodes.iter().zip(&images) {
         for number in 0..2 {
             let name = scope.name(&format!("run{number}-{}", node.name));
-            assert_eq!(
-                flockerd
-                    .docker(&["run", "--name", &name, &image, "echo", "baa"])
-                    .ok(),
-                "baa"
-            );
+            let args = ["run", "--name", &name, image, "echo", "baa"];
+            assert_eq!(flockerd.docker(&args).ok(), "baa");
             assert_eq!(flock().holder(&name).name, node.name);
         }
-        assert_eq!(having(&image), [node.name.clone()]);
+        assert_eq!(having(image), [node.name.clone()]);
     }
 }
 
 #[test]
 fn an_image_follows_its_container_to_where_that_must_be() {
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
     let (image, volume) = (format!("{}:1", scope.name("far")), scope.name("near"));
     let (near, far) = (flock().node("node1"), flock().node("node3"));
     let base = scope.name("base");
     far.docker(&["create", "--name", &base, "busybox"]).ok();
     far.docker(&["commit", &base, &image]).ok();
     near.docker(&["volume", "create", &volume]).ok();
+    let flockerd = Flockerd::over_flock().start();
     let name = scope.name("both");
     let data = format!("{volume}:/data");
     let args = [

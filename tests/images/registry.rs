@@ -125,8 +125,6 @@ fn an_image_is_pushed_from_the_host_that_has_it() {
 #[test]
 fn a_pull_renews_the_image_on_every_host_that_has_it() {
     let scope = flock().shared();
-    let flockerd = Flockerd::over_flock().start();
-    login(&flockerd);
     let image = publish(&scope, "node1", "old");
     pull("node2", &image);
     let old = id_of(&flock().nodes[0].api(), &image);
@@ -134,6 +132,8 @@ fn a_pull_renews_the_image_on_every_host_that_has_it() {
     publish(&scope, "node3", "new");
     let new = id_of(&flock().nodes[2].api(), &image);
     flock().node("node3").docker(&["rmi", &image]).ok();
+    let flockerd = Flockerd::over_flock().start();
+    login(&flockerd);
     let said = flockerd.docker(&["pull", &image]).ok();
     assert_eq!(
         said.matches("Status: Downloaded newer image for").count(),

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use crate::{
     harness::{Flockerd, flock, same_as_one_daemon, step},
-    same::labels,
+    same::{labels, prunes},
 };
 
 #[test]
 fn containers_join_and_leave_as_on_one_daemon() {
+    let _turn = prunes();
     let scope = flock().shared();
     let flockerd = Flockerd::over_flock().start();
     // In a group, so that both networks are where the container is.
