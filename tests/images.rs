@@ -71,17 +71,18 @@ pub(crate) fn credentials() -> String {
     base64::engine::general_purpose::URL_SAFE.encode(login.to_string())
 }
 
+/// Makes an image of one file with a label and a command.
+const IMPORT: &str =
+    "POST /images/create?fromSrc=-&repo={p}-i:1&message=why&changes=LABEL+same={p}&changes=CMD+x";
+
 #[test]
 fn images_as_one_daemon_has_them() {
-    let _turn = prunes();
     let scope = flock().shared();
     let flockerd = Flockerd::over_flock().start();
     let file = |p: &str| tar(&[("file", p)]);
     let list = |query: &str| step(200, &format!("GET /images/json?{query}")).whole();
-    let import = "POST /images/create?fromSrc=-&repo={p}-i:1&message=why&changes=LABEL+same={p}&changes=CMD+x";
-    let user = json!({"Image": "{p}-i:1", "Labels": labels()});
     let script = [
-        step(200, import)
+        step(200, IMPORT)
             .made("application/x-tar", file)
             .keep("i", "/status"),
         step(200, "GET /images/{p}-i:1/json").keep("i", "/Id"),
@@ -113,6 +114,26 @@ fn images_as_one_daemon_has_them() {
         step(500, "POST /images/{p}-i:1/tag"),
         step(404, "POST /images/{p}-nosuch/tag?repo={p}-i&tag=t"),
         list(r#"filters={"label":["same={p}"]}"#),
+        step(200, "DELETE /images/{i}?force=1"),
+    ];
+    same_as_one_daemon(&flockerd, &scope, &script);
+}
+
+#[test]
+fn images_are_removed_as_by_one_daemon() {
+    let _turn = prunes();
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let file = |p: &str| tar(&[("file", p)]);
+    let user = json!({"Image": "{p}-i:1", "Labels": labels()});
+    let script = [
+        step(200, IMPORT)
+            .made("application/x-tar", file)
+            .keep("i", "/status"),
+        step(200, "GET /images/{p}-i:1/json").keep("i", "/Id"),
+        step(201, "POST /images/{i}/tag?repo={p}-i&tag=2"),
+        step(201, "POST /images/{i}/tag?repo={p}-i&tag=3"),
+        step(201, "POST /images/{i}/tag?repo={p}-i"),
         step(200, "DELETE /images/{p}-i:3"),
         step(200, "DELETE /images/{p}-i"),
         step(409, "DELETE /images/{i}"),

@@ -131,6 +131,18 @@ fn lists_of_containers() {
         list(r#"all=1&filters={"label":["same={p}"],"before":["{p}-second"]}"#),
         list(r#"all=1&filters={"label":["same={p}"],"since":["{first}"]}"#),
         list(r#"all=1&filters={"label":["same=nobody"]}"#),
+        step(200, &format!("POST /containers/prune?filters={mine}")),
+        step(200, &format!("POST /containers/prune?filters={mine}")),
+        step(204, "DELETE /containers/{p}-first?force=1"),
+    ];
+    same_as_one_daemon(&flockerd, &scope, &script);
+}
+
+#[test]
+fn lists_that_are_wrong() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let script = [
         step(400, r#"GET /containers/json?filters={"nonsense":["a"]}"#),
         step(500, "GET /containers/json?filters=nonsense"),
         step(500, "GET /containers/json?limit=nonsense"),
@@ -147,9 +159,6 @@ fn lists_of_containers() {
             r#"GET /containers/json?filters={"status":["nonsense"]}"#,
         ),
         step(400, r#"POST /containers/prune?filters={"nonsense":["a"]}"#),
-        step(200, &format!("POST /containers/prune?filters={mine}")),
-        step(200, &format!("POST /containers/prune?filters={mine}")),
-        step(204, "DELETE /containers/{p}-first?force=1"),
     ];
     same_as_one_daemon(&flockerd, &scope, &script);
 }
@@ -183,6 +192,34 @@ fn commit_makes_an_image_of_a_container() {
         step(404, "GET /images/{p}-image:1/json"),
     ];
     same_as_one_daemon(&flockerd, &scope, &script);
+}
+
+/// A stream is compared line by line, without what tells how far something has come.
+#[test]
+fn a_stream_that_differs_is_told() {
+    let script = [step(200, "GET /lines")];
+    let says = |lines: &str| {
+        let fake = FakeDocker::start();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
+        let answer = format!("{head}: {}\r\n\r\n{lines}", lines.len());
+        fake.on("GET /lines", Answer::Bytes(answer.into_bytes()));
+        fake
+    };
+    let compare = |one: &str, all: &str| {
+        let fakes = [one, all].map(says);
+        let [one, all] = fakes
+            .each_ref()
+            .map(|fake| Player::with_words(Target::Tcp(fake.address.clone()), &[]));
+        differences(one, all, &script)
+    };
+    let one = r#"{"status":"a"}{"status":"b","progressDetail":{"current":1}}{"status":"c"}"#;
+    assert_eq!(
+        compare(one, r#"{"status":"a"} {"status":"c"}"#),
+        Vec::<String>::new()
+    );
+    assert!(compare(one, r#"{"status":"a"}{"status":"d"}"#)[1].contains("/line 1/status"));
+    assert!(compare(one, r#"{"status":"a"}"#)[1].contains("lines: + 2 - 1"));
+    assert!(compare(one, r#"{"status":"a"}{"status":"c"}nonsense"#).len() > 1);
 }
 
 /// `/commit` names its container by prefix too, wherever it is.

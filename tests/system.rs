@@ -290,7 +290,25 @@ fn events_are_filtered_by_their_host() {
     };
     assert_eq!(seen("label=flocker.backend=node2"), [ids[1].clone()]);
     assert_eq!(seen("label=flocker.backend").len(), NODES);
-    // Live too.
+}
+
+#[test]
+fn events_of_one_host_are_followed() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    for node in &flock().nodes {
+        let name = scope.name(&node.name);
+        node.docker(&[
+            "create",
+            "--name",
+            &name,
+            "--label",
+            &scope.label(),
+            "busybox",
+        ])
+        .ok();
+    }
+    let mine = format!("label={}", scope.label());
     let args = [
         "events",
         "--filter",

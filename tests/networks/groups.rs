@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{holders, test_label};
-use crate::harness::{Answer, FakeDocker, Flockerd, NODES, Scope, flock};
+use crate::harness::{Answer, FakeDocker, Flockerd, NODES, Node, Scope, flock};
 
 /// The labels that make a group, the first goes before the others.
 const KEYS: [&str; 3] = [
@@ -96,13 +96,15 @@ fn a_group_is_found_again_after_a_restart() {
 #[test]
 fn objects_made_past_flockerd_begin_a_group_too() {
     let scope = flock().shared();
+    let label = |node: &Node| format!("{}={}", KEYS[0], scope.name(&format!("of-{}", node.name)));
+    for node in &flock().nodes {
+        let volume = scope.name(&format!("vol-{}", node.name));
+        node.docker(&["volume", "create", "--label", &label(node), &volume])
+            .ok();
+    }
     let flockerd = Flockerd::over_flock().start();
     for node in &flock().nodes {
-        let project = scope.name(&format!("of-{}", node.name));
-        let label = format!("{}={project}", KEYS[0]);
-        node.docker(&["volume", "create", "--label", &label, &project])
-            .ok();
-        let name = scope.name(&node.name);
+        let (name, label) = (scope.name(&node.name), label(node));
         flockerd
             .docker(&["network", "create", "--label", &label, &name])
             .ok();

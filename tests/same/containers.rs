@@ -56,14 +56,6 @@ fn a_container_from_its_create_to_its_end() {
         step(204, "POST /containers/{id}/stop?t=0"),
         step(304, "POST /containers/{id}/stop?t=0"),
         step(200, "POST /containers/{id}/wait").exact(&["StatusCode"]),
-        step(200, "POST /containers/{p}-web/wait?condition=not-running").exact(&["StatusCode"]),
-        step(409, "POST /containers/{p}-web/kill"),
-        step(409, "POST /containers/{p}-web/pause"),
-        step(409, "POST /containers/{p}-web/resize?h=1&w=1"),
-        step(409, "POST /containers/{p}-web/exec").json(&json!({"Cmd": ["true"]})),
-        step(409, "GET /containers/{p}-web/top"),
-        step(200, "GET /containers/{id}/json").exact(&["ExitCode"]),
-        step(200, "GET /containers/{id}/export"),
         step(204, "POST /containers/{id}/start"),
         step(204, "POST /containers/{id}/kill?signal=KILL"),
         step(200, "POST /containers/{id}/wait").exact(&["StatusCode"]),
@@ -71,6 +63,31 @@ fn a_container_from_its_create_to_its_end() {
         step(204, "DELETE /containers/{id}?v=1&force=1"),
         step(404, "DELETE /containers/{id}"),
         step(404, "GET /containers/{p}-web/json"),
+    ];
+    same_as_one_daemon(&flockerd, &scope, &script);
+}
+
+#[test]
+fn a_container_that_has_ended() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let create = json!({"Image": "busybox", "Cmd": ["sh", "-c", "exit 3"], "Labels": labels()});
+    let script = [
+        step(201, "POST /containers/create?name={p}-ended")
+            .json(&create)
+            .keep("id", "/Id"),
+        step(204, "POST /containers/{id}/start"),
+        step(200, "POST /containers/{id}/wait").exact(&["StatusCode"]),
+        step(200, "POST /containers/{p}-ended/wait?condition=not-running").exact(&["StatusCode"]),
+        step(409, "POST /containers/{p}-ended/kill"),
+        step(409, "POST /containers/{p}-ended/pause"),
+        step(409, "POST /containers/{p}-ended/resize?h=1&w=1"),
+        step(409, "POST /containers/{p}-ended/exec").json(&json!({"Cmd": ["true"]})),
+        step(409, "GET /containers/{p}-ended/top"),
+        step(200, "GET /containers/{id}/json").exact(&["ExitCode"]),
+        step(200, "GET /containers/{id}/export"),
+        step(204, "DELETE /containers/{p}-ended"),
+        step(404, "POST /containers/{id}/wait?condition=removed"),
     ];
     same_as_one_daemon(&flockerd, &scope, &script);
 }

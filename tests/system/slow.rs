@@ -180,3 +180,18 @@ fn prunes_go_on_without_the_slow_host() {
         });
     }
 }
+
+/// A new container does not wait for a host that it does not go to.
+#[test]
+fn a_create_for_another_host_is_in_time() {
+    let flock = slow();
+    let created = json!({"Id": "f".repeat(64), "Warnings": []});
+    flock
+        .quick
+        .on("POST /containers/create", Answer::Json(201, created));
+    let body = json!({"Image": "busybox", "HostConfig": {"NetworkMode": "quick-net"}});
+    let path = "/containers/create?name=new";
+    within(TIMEOUT + SPARE, path, || {
+        flock.flockerd.api().post(path, &body).expect(201)
+    });
+}
