@@ -205,8 +205,8 @@ fn images_are_cut_before_and_since_another_one_of_any_host() {
     };
     let [a, b, c] = names.clone();
     assert_eq!(listed("dangling=false"), [c.clone(), b.clone(), a.clone()]);
-    assert_eq!(listed(&format!("since={b}")), [c.clone()]);
-    assert_eq!(listed(&format!("before={b}")), [a.clone()]);
+    assert_eq!(listed(&format!("since={b}")), [c.as_str()]);
+    assert_eq!(listed(&format!("before={b}")), [a.as_str()]);
     assert_eq!(listed(&format!("since={a}")), [c.clone(), b.clone()]);
     let id = id_of(&flock().nodes[2].api(), &c);
     assert_eq!(listed(&format!("before={id}")), [b, a]);

@@ -288,7 +288,7 @@ fn events_are_filtered_by_their_host() {
         ];
         flockerd.docker(&args).lines()
     };
-    assert_eq!(seen("label=flocker.backend=node2"), [ids[1].clone()]);
+    assert_eq!(seen("label=flocker.backend=node2"), [ids[1].as_str()]);
     assert_eq!(seen("label=flocker.backend").len(), NODES);
 }
 

@@ -80,7 +80,7 @@ fn a_volume_is_found_wherever_it_is_and_its_container_follows() {
         assert_eq!(flockerd.docker(&found).ok(), name);
         // Made again it stays the one there is.
         flockerd.docker(&["volume", "create", &name]).ok();
-        assert_eq!(holders(&format!("/volumes/{name}")), [node.name.clone()]);
+        assert_eq!(holders(&format!("/volumes/{name}")), [node.name.as_str()]);
         let data = format!("{name}:/data");
         let label = scope.label();
         let run = |container: &str, command: &str| {
@@ -220,7 +220,7 @@ fn a_tie_of_things_that_nothing_uses_is_resolved_or_refused_by_name() {
     if reply.status == 201 {
         flockerd.docker(&["start", &name]).ok();
         let node = flock().holder(&name).name.clone();
-        assert_eq!(holders(&format!("/networks/{network}")), [node.clone()]);
+        assert_eq!(holders(&format!("/networks/{network}")), [node.as_str()]);
         assert_eq!(holders(&format!("/volumes/{volume}")), [node]);
     } else {
         let message = reply.expect(409).message();

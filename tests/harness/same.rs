@@ -48,10 +48,13 @@ enum Body {
     /// With the same words as the line.
     Filled(String),
     /// Made for the side whose names begin with this prefix.
-    Made(Box<dyn Fn(&str) -> Vec<u8>>),
+    Made(Make),
     /// The body of the answer that was kept under this name.
     Kept(String),
 }
+
+/// Makes a body of a side's prefix.
+type Make = Box<dyn Fn(&str) -> Vec<u8>>;
 
 enum Condition {
     Json(String, Value),

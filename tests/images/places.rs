@@ -23,7 +23,7 @@ fn an_image_of_one_host_is_run_there() {
             assert_eq!(flockerd.docker(&args).ok(), "baa");
             assert_eq!(flock().holder(&name).name, node.name);
         }
-        assert_eq!(having(image), [node.name.clone()]);
+        assert_eq!(having(image), [node.name.as_str()]);
     }
 }
 

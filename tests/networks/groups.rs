@@ -108,7 +108,7 @@ fn objects_made_past_flockerd_begin_a_group_too() {
         flockerd
             .docker(&["network", "create", "--label", &label, &name])
             .ok();
-        assert_eq!(holders(&format!("/networks/{name}")), [node.name.clone()]);
+        assert_eq!(holders(&format!("/networks/{name}")), [node.name.as_str()]);
         flockerd
             .docker(&["create", "--name", &name, "--label", &label, "busybox"])
             .ok();
@@ -167,7 +167,7 @@ fn the_docker_cli_makes_a_group_too() {
             assert!(flockerd.docker(&near).ok().contains("1 packets received"));
             let found = holders(&format!("/networks/{name}"));
             assert_eq!(found, holders(&format!("/volumes/{name}")));
-            assert_eq!(found, [flock().holder(&web).name.clone()]);
+            assert_eq!(found, [flock().holder(&web).name.as_str()]);
             found
         })
         .collect();

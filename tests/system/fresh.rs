@@ -43,7 +43,7 @@ fn a_container_goes_to_its_volume() {
         let path = format!("/containers/create?name={name}");
         flockerd.api().post(&path, &body).expect(201);
         assert_eq!(flock().holder(name).name, node.name);
-        assert_eq!(holders(&format!("/volumes/{name}")), [node.name.clone()]);
+        assert_eq!(holders(&format!("/volumes/{name}")), [node.name.as_str()]);
     });
 }
 
@@ -73,7 +73,7 @@ fn a_network_or_volume_of_the_name_is_not_made_twice() {
             .api()
             .post("/volumes/create", &json!({"Name": name}))
             .expect(201);
-        assert_eq!(holders(&format!("/volumes/{name}")), [node.name.clone()]);
+        assert_eq!(holders(&format!("/volumes/{name}")), [node.name.as_str()]);
     });
 }
 
