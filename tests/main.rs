@@ -37,6 +37,8 @@ mod life;
 mod lists;
 /// The vectors of flockerd's ancestor.
 mod mdock;
+/// Hosts of different kinds in one flock.
+mod mixed;
 /// What a reference to a container means.
 mod names;
 /// Networks, and the groups that live on one host.
