@@ -12,7 +12,7 @@ use crate::{
 /// Save, load and import.
 mod archives;
 /// Images and where their containers must be.
-mod places;
+pub(crate) mod places;
 /// Pull and push.
 mod registry;
 

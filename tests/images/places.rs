@@ -66,7 +66,7 @@ fn an_image_follows_its_container_to_where_a_plugin_sends_it() {
 }
 
 /// A plugin that sends everything to one host.
-pub(super) fn route_to(node: &str) -> String {
+pub(crate) fn route_to(node: &str) -> String {
     let path = crate::harness::plugin("probe");
     format!("[[plugin]]\npath = {path:?}\nconfig = {{ hooks = [\"route\"], backend = {node:?} }}")
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{holders, test_label};
 use crate::harness::{Answer, FakeDocker, Flockerd, NODES, Node, Scope, flock};
+use crate::images::places::route_to;
 
 /// The labels that make a group, the first goes before the others.
 const KEYS: [&str; 3] = [
@@ -196,6 +197,27 @@ fn the_first_objects_of_a_group_may_come_at_once() {
             .collect();
         assert_eq!(hosts.len(), 1, "{hosts:?}");
     }
+}
+
+/// Where no group is, the plugins decide; where one is, it goes before them.
+#[test]
+fn networks_and_volumes_go_where_a_plugin_says_unless_their_group_is_elsewhere() {
+    let scope = flock().shared();
+    let (alone, home) = (scope.name("alone"), scope.name("home"));
+    let group = format!("{}={home}", KEYS[0]);
+    flock()
+        .node("node3")
+        .docker(&["volume", "create", "--label", &group, &home])
+        .ok();
+    let flockerd = Flockerd::over_flock().toml(&route_to("node2")).start();
+    for kind in ["network", "volume"] {
+        flockerd.docker(&[kind, "create", &alone]).ok();
+        assert_eq!(holders(&format!("/{kind}s/{alone}")), ["node2"], "{kind}");
+    }
+    flockerd
+        .docker(&["network", "create", "--label", &group, &home])
+        .ok();
+    assert_eq!(holders(&format!("/networks/{home}")), ["node3"]);
 }
 
 /// A refusal leaves nothing behind that would tie the group down.
