@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{holders, test_label};
-use crate::harness::{Answer, FakeDocker, Flockerd, NODES, Node, Scope, flock};
-use crate::images::places::route_to;
+use crate::{
+    harness::{Answer, FakeDocker, Flockerd, NODES, Node, Scope, flock},
+    images::places::route_to,
+};
 
 /// The labels that make a group, the first goes before the others.
 const KEYS: [&str; 3] = [

@@ -3,18 +3,18 @@
 use serde_json::json;
 
 use crate::{
-    harness::{Flockerd, Node, Scope, flock},
+    harness::{Flockerd, Node, flock},
     networks::holders,
 };
 
 /// Does this for every host, a few times over; each time nothing but the host itself knows of what was made.
-fn everywhere(check: impl Fn(&Flockerd, &Scope, &Node, &str)) {
+fn everywhere(check: impl Fn(&Flockerd, &Node, &str)) {
     let scope = flock().shared();
     let flockerd = Flockerd::over_flock().start();
     for round in 0..3 {
         for node in &flock().nodes {
             let name = scope.name(&format!("{}-{round}", node.name));
-            check(&flockerd, &scope, node, &name);
+            check(&flockerd, node, &name);
         }
     }
 }
@@ -26,7 +26,7 @@ fn make(node: &Node, path: &str, body: &serde_json::Value) {
 
 #[test]
 fn a_container_goes_to_its_network() {
-    everywhere(|flockerd, _, node, name| {
+    everywhere(|flockerd, node, name| {
         make(node, "/networks/create", &json!({"Name": name}));
         let body = json!({"Image": "busybox", "HostConfig": {"NetworkMode": name}});
         let path = format!("/containers/create?name={name}");
@@ -37,7 +37,7 @@ fn a_container_goes_to_its_network() {
 
 #[test]
 fn a_container_goes_to_its_volume() {
-    everywhere(|flockerd, _, node, name| {
+    everywhere(|flockerd, node, name| {
         make(node, "/volumes/create", &json!({"Name": name}));
         let body = json!({"Image": "busybox", "HostConfig": {"Binds": [format!("{name}:/data")]}});
         let path = format!("/containers/create?name={name}");
@@ -49,7 +49,7 @@ fn a_container_goes_to_its_volume() {
 
 #[test]
 fn a_container_goes_to_its_image() {
-    everywhere(|flockerd, _, node, name| {
+    everywhere(|flockerd, node, name| {
         make(
             node,
             &format!("/images/busybox/tag?repo={name}&tag=1"),
@@ -64,7 +64,7 @@ fn a_container_goes_to_its_image() {
 
 #[test]
 fn a_network_or_volume_of_the_name_is_not_made_twice() {
-    everywhere(|flockerd, _, node, name| {
+    everywhere(|flockerd, node, name| {
         let body = json!({"Name": name, "CheckDuplicate": true});
         make(node, "/networks/create", &body);
         flockerd.api().post("/networks/create", &body).expect(409);
@@ -74,18 +74,5 @@ fn a_network_or_volume_of_the_name_is_not_made_twice() {
             .post("/volumes/create", &json!({"Name": name}))
             .expect(201);
         assert_eq!(holders(&format!("/volumes/{name}")), [node.name.as_str()]);
-    });
-}
-
-#[test]
-fn a_container_of_the_name_is_not_made_twice() {
-    everywhere(|flockerd, _, node, name| {
-        let path = format!("/containers/create?name={name}");
-        make(node, &path, &json!({"Image": "busybox"}));
-        let refused = flockerd
-            .api()
-            .post(&path, &json!({"Image": "busybox"}))
-            .expect(409);
-        assert!(refused.message().contains("is already in use by container"));
     });
 }
