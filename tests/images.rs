@@ -1,10 +1,9 @@
 //! Images of every host as the images of one daemon.
 
-use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Flockerd, Node, Registry, Target, flock, same_as_one_daemon, step, tar},
+    harness::{Flockerd, Node, Target, flock, same_as_one_daemon, step, tar},
     networks::holders,
     same::{labels, prunes},
 };
@@ -62,13 +61,6 @@ pub(crate) fn send(api: &Target, path: &str, headers: &[(&str, &str)], body: &[u
     let reply = connection.reply().expect(200);
     let values = serde_json::Deserializer::from_slice(&reply.body).into_iter();
     values.collect::<Result<_, _>>().unwrap()
-}
-
-/// The value of `X-Registry-Auth` for the private registry.
-pub(crate) fn credentials() -> String {
-    let registry = &flock().registry.address;
-    let login = json!({"username": Registry::USER, "password": Registry::PASSWORD, "serveraddress": registry});
-    base64::engine::general_purpose::URL_SAFE.encode(login.to_string())
 }
 
 /// Makes an image of one file with a label and a command.

@@ -135,16 +135,40 @@ fn a_client_goes_on_when_an_older_host_joins() {
 fn a_container_goes_where_its_port_is_free() {
     let scope = flock().shared();
     let flockerd = Flockerd::over_flock().start();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let publish = format!("{port}:80");
     for number in 1..=3 {
         let name = scope.name(&format!("web{number}"));
         let label = scope.label();
-        let run = ["run", "-d", "--label", &label, "--name", &name, "--publish", &publish, "busybox", "sleep", "600"];
+        let run = [
+            "run",
+            "-d",
+            "--label",
+            &label,
+            "--name",
+            &name,
+            "--publish",
+            &publish,
+            "busybox",
+            "sleep",
+            "600",
+        ];
         flockerd.docker(&run).ok();
     }
     // Every host has it now: the daemon says so.
-    let run = ["run", "--label", &scope.label(), "--publish", &publish, "busybox", "true"];
+    let run = [
+        "run",
+        "--label",
+        &scope.label(),
+        "--publish",
+        &publish,
+        "busybox",
+        "true",
+    ];
     let said = flockerd.docker(&run).fails(125);
     assert!(said.contains("port is already allocated"), "{said}");
 }

@@ -1,12 +1,14 @@
 //! Images that are not there: pulled by the client, by many clients at once, or by flockerd.
 
-use std::thread;
+use std::{collections::BTreeSet, thread};
 
 use serde_json::json;
 
 use crate::{
     fronts,
-    harness::{Answer, FakeDocker, Flockerd, Front, NODES, Registry, Scope, flock, plugin},
+    harness::{
+        Answer, Connection, FakeDocker, Flockerd, Front, NODES, Registry, Scope, flock, plugin,
+    },
 };
 
 fronts!(
@@ -168,24 +170,53 @@ fn progress_is_streamed_as_it_comes() {
 }
 
 #[test]
-fn many_clients_run_the_same_absent_image_on_different_hosts() {
+fn many_clients_run_the_same_absent_image() {
     let scope = flock().exclusive();
     let flockerd = Flockerd::over_flock().start();
     let image = flock().registry.seed(&scope);
     login(&flockerd);
     run_many(&flockerd, &scope, &image);
-    let mut used: Vec<_> = (0..2 * NODES)
-        .map(|i| {
-            flock()
-                .holder(&scope.name(&format!("many{i}")))
-                .name
-                .clone()
-        })
-        .collect();
-    used.sort();
-    used.dedup();
-    assert_eq!(used.len(), NODES, "the containers ran on {used:?} only");
+    assert_eq!(hosts(&scope), holders(&image));
+}
+
+#[test]
+fn clients_that_ask_before_the_image_is_anywhere_run_it_on_different_hosts() {
+    let scope = flock().exclusive();
+    let flockerd = Flockerd::over_flock().start();
+    let image = flock().registry.seed(&scope);
+    let auth = flock().registry.auth();
+    let mut clients: Vec<_> = (0..2 * NODES).map(|_| flockerd.api().connect()).collect();
+    let body = json!({ "Image": image, "Cmd": ["true"] }).to_string();
+    let create = |client: &mut Connection, i: usize, status: u16| {
+        let path = format!(
+            "/containers/create?name={}",
+            scope.name(&format!("many{i}"))
+        );
+        client.request("POST", &path, &[], body.as_bytes());
+        client.reply().expect(status);
+    };
+    // Each step of all clients before the next step of any: nobody's pull helps somebody else's create.
+    let all = || 0..2 * NODES;
+    all().for_each(|i| create(&mut clients[i], i, 404));
+    for client in &mut clients {
+        let path = format!("/images/create?fromImage={image}");
+        client.request("POST", &path, &[("X-Registry-Auth", &auth)], b"");
+        let progress = client.reply().expect(200).text();
+        assert!(!progress.contains("error"), "{progress}");
+    }
+    all().for_each(|i| create(&mut clients[i], i, 201));
+    let used = hosts(&scope);
+    assert_eq!(used.len(), NODES, "the containers are on {used:?} only");
     assert_eq!(holders(&image), used);
+}
+
+/// The hosts of the containers `many0`, `many1`...
+fn hosts(scope: &Scope) -> Vec<String> {
+    let names = (0..2 * NODES).map(|i| scope.name(&format!("many{i}")));
+    let hosts: BTreeSet<String> = names
+        .map(|name| flock().holder(&name).name.clone())
+        .collect();
+    hosts.into_iter().collect()
 }
 
 #[test]
@@ -264,7 +295,6 @@ fn run_many(flockerd: &Flockerd, scope: &Scope, image: &str) {
     });
 }
 
-/// As `docker login` leaves it: in the client's configuration.
 /// Logs the client in, through flockerd: a backend asks the registry.
 fn login(flockerd: &Flockerd) {
     let args = [

@@ -158,6 +158,7 @@ impl Proxy {
             ties: &creation.ties,
             ports: &creation.ports,
             group: creation.group.clone(),
+            is_settled: false,
             near: run.as_ref().map(|run| run.backend.as_str()),
             client: &creation.call.client,
         };
@@ -215,7 +216,7 @@ impl Proxy {
     ) -> Result<(), Error> {
         let image = &creation.final_image;
         if is_reference(image) {
-            let holders = self.inventory.index.image(image);
+            let holders = self.image_holders(turn, image).await?;
             self.bring_image(turn, image, &holders, backend).await?;
         }
         self.share(turn, &creation.ties, backend).await

@@ -52,9 +52,13 @@ impl Proxy {
     /// of them.
     async fn image_push(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
         let name = call.reference().into_owned();
-        let backend = match call.query.filled("tag") {
-            Some(tag) => self.image(turn, &format!("{name}:{tag}")).await?,
-            None => {
+        let tagged = match call.query.filled("tag") {
+            Some(tag) => self.image_holders(turn, &format!("{name}:{tag}")).await?,
+            None => Holders::default(),
+        };
+        let backend = match tagged.any.is_empty() {
+            false => self.holder_of(turn, &name, tagged)?,
+            true => {
                 let tags = self.inventory.index.tags(&name).into_iter();
                 let usable = tags.filter(|(backend, _)| turn.is_usable(backend));
                 let most = usable.max_by_key(|(_, count)| *count);
@@ -126,6 +130,16 @@ impl Proxy {
             return turn.backend(backend);
         }
         let holders = self.image_holders(turn, reference).await?;
+        self.holder_of(turn, reference, holders)
+    }
+
+    /// The backend among the holders that answers for them.
+    fn holder_of(
+        &self,
+        turn: &Turn,
+        reference: &str,
+        holders: Holders,
+    ) -> Result<Arc<Backend>, Error> {
         let first = turn.first_usable(&holders.exact);
         match (first, holders.exact.first()) {
             (Some(backend), _) => Ok(backend),

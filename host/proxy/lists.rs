@@ -47,7 +47,14 @@ impl Proxy {
         turn: &Turn,
         mut call: Call,
     ) -> Result<Response<Body>, Error> {
-        let cuts = self.cuts(turn, &mut call.query).await?;
+        let asked = call.copy();
+        let cuts = match self.cuts(turn, &mut call.query).await {
+            // A daemon has words of its own for it.
+            Err(error) if error.status() == StatusCode::NOT_FOUND => {
+                return turn.home()?.send(forward::request(turn, asked)?).await;
+            }
+            cuts => cuts?,
+        };
         let limit = call
             .query
             .get("limit")

@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use http::{Method, StatusCode};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
 
 use super::{
     Proxy, Turn,
@@ -33,7 +34,13 @@ impl Proxy {
         let reference = call.reference().into_owned();
         match object {
             Object::Container => {
-                let (name, located) = self.container(turn, &reference).await?;
+                let (name, located) = match self.container(turn, &reference).await {
+                    // Each call has words of its own for it, which a daemon knows.
+                    Err(error) if error.status() == StatusCode::NOT_FOUND => {
+                        return without(turn, call, &reference, error);
+                    }
+                    found => found?,
+                };
                 if name != call.raw_reference() {
                     call.set_reference(&located.id);
                 }
@@ -155,6 +162,23 @@ impl Proxy {
         };
         answers.holders().next().cloned().ok_or_else(missing)
     }
+}
+
+/// The backend that tells a client that nobody has a container; `web@node1` is no name to it.
+fn without(
+    turn: &Turn,
+    call: &mut Call,
+    reference: &str,
+    error: Error,
+) -> Result<Arc<Backend>, Error> {
+    if split_backend(turn, reference).1.is_some() {
+        return Err(error);
+    }
+    // Who waits for a "100 Continue" is not made to send what nobody will take.
+    if call.headers.contains_key(header::EXPECT) {
+        call.set_body(Bytes::new());
+    }
+    turn.home()
 }
 
 /// Takes the backend out of a path's `data@node1`.

@@ -141,7 +141,7 @@ impl Proxy {
     /// True when a network of this name is there. The index may be a moment late, so its backend is asked; one that
     /// cannot be asked still has it.
     async fn is_taken(&self, turn: &Turn, name: &str) -> Result<bool, Error> {
-        let known = match self.inventory.index.network(name, None) {
+        let known = match self.look_up(turn, name, None).await? {
             Lookup::Found(network) if network.name == name => network,
             Lookup::SameName(_) => return Ok(true),
             _ => return Ok(false),
@@ -306,6 +306,38 @@ impl Proxy {
         }
     }
 
+    /// Finds networks by the index; when that does not know any, the backends are asked.
+    async fn look_up(
+        &self,
+        turn: &Turn,
+        name: &str,
+        backend: Option<&str>,
+    ) -> Result<Lookup<Network>, Error> {
+        let index = &self.inventory.index;
+        let known = index.network(name, backend);
+        if known != Lookup::Missing {
+            return Ok(known);
+        }
+        let path = format!("/networks/{}", encode(name));
+        for holder in self.ask(turn, &path, backend).await?.holders() {
+            self.inventory.refresh(holder, Stale::Networks).await?;
+        }
+        Ok(index.network(name, backend))
+    }
+
+    /// The networks that a reference may mean.
+    pub(super) async fn networks_named(
+        &self,
+        turn: &Turn,
+        reference: &str,
+    ) -> Result<Vec<Network>, Error> {
+        Ok(match self.look_up(turn, reference, None).await? {
+            Lookup::Found(network) => vec![network],
+            Lookup::SameName(all) => all,
+            Lookup::SamePrefix(_) | Lookup::Missing => Vec::new(),
+        })
+    }
+
     /// The network that a reference leads to.
     ///
     /// # Errors
@@ -315,16 +347,7 @@ impl Proxy {
         if is_predefined(name) && backend.is_none() {
             return Ok(Found::Everywhere(name.to_owned()));
         }
-        let index = &self.inventory.index;
-        let mut found = index.network(name, backend);
-        if found == Lookup::Missing {
-            let path = format!("/networks/{}", encode(name));
-            for holder in self.ask(turn, &path, backend).await?.holders() {
-                self.inventory.refresh(holder, Stale::Networks).await?;
-            }
-            found = index.network(name, backend);
-        }
-        match found {
+        match self.look_up(turn, name, backend).await? {
             Lookup::Found(network) if is_predefined(&network.name) && backend.is_none() => {
                 Ok(Found::Everywhere(network.name))
             }

@@ -12,7 +12,7 @@ use crate::{
     config::Strategy,
     docker::{client::Client, create::Tie, group::Group, query::Query},
     error::Error,
-    inventory::index::{BackendName, Counts, Lookup},
+    inventory::index::{BackendName, Counts},
     plugin::{Hook, route},
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Newcomer<'a> {
     pub(super) ports: &'a [String],
     /// What it belongs to: it goes where the rest of it lives.
     pub(super) group: Option<Group>,
+    /// There is nothing left for a hook to decide.
+    pub(super) is_settled: bool,
     /// The backend to try first: its client has just pulled the image there.
     pub(super) near: Option<&'a str>,
     pub(super) client: &'a Client,
@@ -58,6 +60,7 @@ impl Newcomer<'_> {
             ties: &[],
             ports: &[],
             group: None,
+            is_settled: false,
             near: None,
             client,
         }
@@ -69,7 +72,11 @@ impl Proxy {
     ///
     /// # Errors
     /// 409 when its constraints contradict each other, a plugin's refusal, [`Error::NoBackend`].
-    pub(super) async fn place(&self, turn: &Turn, newcomer: Newcomer<'_>) -> Result<Placed, Error> {
+    pub(super) async fn place(
+        &self,
+        turn: &Turn,
+        mut newcomer: Newcomer<'_>,
+    ) -> Result<Placed, Error> {
         let eligible = self.eligible(turn, newcomer.ties).await?;
         let eligible = narrowed(eligible, |backend| suits(backend, newcomer.platform));
         let eligible = self.with_free_ports(turn, eligible, newcomer.ports).await?;
@@ -78,7 +85,7 @@ impl Proxy {
             Some(group) => Some(self.locks.groups.reserve(group).await),
             None => None,
         };
-        let eligible = self.with_its_group(turn, eligible, newcomer.group.as_ref())?;
+        let eligible = self.with_its_group(turn, eligible, &mut newcomer)?;
         let near: Vec<_> = eligible
             .iter()
             .filter(|backend| newcomer.near == Some(&*backend.name))
@@ -136,14 +143,15 @@ impl Proxy {
         Ok(narrowed(eligible, |backend| !taken.contains(&backend.name)))
     }
 
-    /// Of the eligible backends the one where a group lives. What its ties bind elsewhere goes there all the same.
+    /// Of the eligible backends the one where a group lives; a network or a volume is not for the hooks to place then.
+    /// What its ties bind elsewhere goes there all the same.
     fn with_its_group(
         &self,
         turn: &Turn,
         eligible: Vec<Arc<Backend>>,
-        group: Option<&Group>,
+        newcomer: &mut Newcomer<'_>,
     ) -> Result<Vec<Arc<Backend>>, Error> {
-        let known = group.and_then(|group| {
+        let known = newcomer.group.as_ref().and_then(|group| {
             let home = self.inventory.index.home(group);
             Some((group, home.or_else(|| self.places.home(group))?))
         });
@@ -152,7 +160,10 @@ impl Proxy {
         };
         let there = eligible.iter().find(|backend| backend.name == home);
         match there {
-            Some(backend) => Ok(vec![backend.clone()]),
+            Some(backend) => {
+                newcomer.is_settled = newcomer.subject != route::Subject::Container;
+                Ok(vec![backend.clone()])
+            }
             None if turn.is_usable(&home) => Ok(eligible),
             None => Err(Error::backend(&home, format!("{group} lives there"))),
         }
@@ -166,15 +177,16 @@ impl Proxy {
         eligible: &[Arc<Backend>],
     ) -> Result<Placed, Error> {
         let _turn = tokio::time::timeout(TURN, self.places.turn.lock()).await;
-        let decision = match turn.plugins.has(Hook::Route) {
+        let decision = match turn.plugins.has(Hook::Route) && !newcomer.is_settled {
             true => self.ask_route(turn, newcomer, eligible).await?,
             false => Default::default(),
         };
         let backend = match &decision.backend {
             Some(name) => turn.backend(name)?,
-            None => self
-                .choose(&self.with_its_image(eligible, newcomer))
-                .ok_or(Error::NoBackend)?,
+            None => {
+                let eligible = self.with_its_image(turn, eligible, newcomer).await?;
+                self.choose(&eligible).ok_or(Error::NoBackend)?
+            }
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
         let is_container = newcomer.subject == route::Subject::Container;
@@ -194,17 +206,20 @@ impl Proxy {
     }
 
     /// Of the eligible backends those that have a container's image, when some have.
-    fn with_its_image(
+    async fn with_its_image(
         &self,
+        turn: &Turn,
         eligible: &[Arc<Backend>],
         newcomer: &Newcomer<'_>,
-    ) -> Vec<Arc<Backend>> {
-        let image = newcomer
-            .image
-            .filter(|_| newcomer.subject == route::Subject::Container);
-        let holders = image.map(|image| self.inventory.index.image(image).right());
-        let holders = holders.unwrap_or_default();
-        narrowed(eligible.to_vec(), |backend| holders.contains(&backend.name))
+    ) -> Result<Vec<Arc<Backend>>, Error> {
+        let is_container = newcomer.subject == route::Subject::Container;
+        let holders = match newcomer.image.filter(|_| is_container) {
+            Some(image) => self.image_holders(turn, image).await?.right(),
+            None => Vec::new(),
+        };
+        Ok(narrowed(eligible.to_vec(), |backend| {
+            holders.contains(&backend.name)
+        }))
     }
 
     async fn ask_route(
@@ -263,13 +278,15 @@ impl Proxy {
     /// The backends that have what a tie names; none when nobody has it, and then a daemon may say so.
     async fn owners(&self, turn: &Turn, tie: &Tie) -> Result<Vec<BackendName>, Error> {
         Ok(match tie {
-            Tie::Network(name) => match self.inventory.index.network(name, None) {
-                Lookup::Found(network) => vec![network.backend],
-                Lookup::SameName(all) => all.into_iter().map(|network| network.backend).collect(),
-                Lookup::SamePrefix(_) | Lookup::Missing => Vec::new(),
-            },
+            Tie::Network(name) => {
+                let networks = self.networks_named(turn, name).await?;
+                networks
+                    .into_iter()
+                    .map(|network| network.backend)
+                    .collect()
+            }
             Tie::Volume(name) => {
-                let owners = self.inventory.index.volumes(name);
+                let owners = self.volumes_named(turn, name, None).await?;
                 owners.into_iter().map(|volume| volume.backend).collect()
             }
             Tie::Container(name) => match self.container(turn, name).await {

@@ -43,9 +43,10 @@ impl Proxy {
         for (backend, body) in &answers.ok {
             let body = String::from_utf8_lossy(body);
             space += edit::read::<u64>(&body, "SpaceReclaimed").unwrap_or_default();
-            let gone: Vec<Value> = edit::read(&body, name).unwrap_or_default();
-            self.forget(pruned, &backend.name, &gone);
-            if pruned == Pruned::Images && !gone.is_empty() {
+            let gone: Option<Vec<Value>> = edit::read(&body, name).flatten();
+            let gone_now = gone.as_deref().unwrap_or_default();
+            self.forget(pruned, &backend.name, gone_now);
+            if pruned == Pruned::Images && !gone_now.is_empty() {
                 self.inventory.refresh(backend, Stale::Images).await?;
             }
             deleted = joined(deleted, gone);
@@ -73,14 +74,14 @@ impl Proxy {
     }
 }
 
-/// A list that grows; null while nothing is in it, as daemons answer it.
-fn joined(list: Value, more: Vec<Value>) -> Value {
-    match (list, more.is_empty()) {
-        (Value::Array(mut list), _) => {
+/// A list that grows; null while all lists are, as some daemons answer it.
+fn joined(list: Value, more: Option<Vec<Value>>) -> Value {
+    match (list, more) {
+        (Value::Array(mut list), Some(more)) => {
             list.extend(more);
             Value::Array(list)
         }
-        (_, false) => Value::Array(more),
-        (list, true) => list,
+        (_, Some(more)) => Value::Array(more),
+        (list, None) => list,
     }
 }

@@ -90,10 +90,10 @@ impl Proxy {
         call: &Call,
         image: &str,
     ) -> Result<Vec<Arc<Backend>>, Error> {
-        let usable: Vec<_> = turn.flock.usable().cloned().collect();
         if self.settings.pull_to == PullTo::All {
-            return Ok(usable);
+            return Ok(turn.flock.backends().to_vec());
         }
+        let usable: Vec<_> = turn.flock.usable().cloned().collect();
         let platform = call.query.filled("platform");
         let newcomer = Newcomer {
             image: Some(image),
@@ -104,7 +104,13 @@ impl Proxy {
             return Ok(vec![backend]);
         }
         // Whoever has it would run an old one otherwise.
-        let known = self.inventory.index.image(image).any;
+        let index = &self.inventory.index;
+        let reference = Reference::parse(image);
+        let known: Vec<_> = match (reference.tag, reference.digest) {
+            // All its tags are pulled.
+            (None, None) => index.tags(image).into_keys().collect(),
+            _ => index.image(image).any,
+        };
         let holders = usable
             .iter()
             .filter(|backend| known.contains(&backend.name));

@@ -39,11 +39,16 @@ impl Proxy {
         mut call: Call,
     ) -> Result<Response<Body>, Error> {
         let reference = call.query.get("container").unwrap_or_default().into_owned();
-        let (name, located) = self.container(turn, &reference).await?;
-        if *name != *reference {
-            call.query = call.query.with("container", &located.id);
-        }
-        let backend = turn.backend(&located.backend)?;
+        let backend = match self.container(turn, &reference).await {
+            Ok((name, located)) => {
+                if *name != *reference {
+                    call.query = call.query.with("container", &located.id);
+                }
+                turn.backend(&located.backend)?
+            }
+            Err(error) if error.status() == StatusCode::NOT_FOUND => turn.home()?,
+            Err(error) => return Err(error),
+        };
         let response = backend.send(forward::request(turn, call)?).await?;
         if response.status().is_success() {
             self.inventory.refresh(&backend, Stale::Images).await?;

@@ -126,7 +126,7 @@ impl Proxy {
         name: &str,
         group: Option<&Group>,
     ) -> Result<Option<Arc<Backend>>, Error> {
-        let owners = self.inventory.index.volumes(name);
+        let owners = self.volumes_named(turn, name, None).await?;
         let same_group = owners.iter().find(|volume| volume.group.as_ref() == group);
         for owner in same_group.into_iter().chain(owners.first()) {
             let backend = turn.backend(&owner.backend)?;
@@ -187,9 +187,13 @@ impl Proxy {
         Ok(response)
     }
 
-    /// The backend that has a volume; when none has it, the first one, whose 404 is the right answer.
-    pub(super) async fn volume(&self, turn: &Turn, reference: &str) -> Result<Arc<Backend>, Error> {
-        let (name, backend) = split_backend(turn, reference);
+    /// The volumes of a name, on one backend if it is named. When the index does not know any, the backends are asked.
+    pub(super) async fn volumes_named(
+        &self,
+        turn: &Turn,
+        name: &str,
+        backend: Option<&str>,
+    ) -> Result<Vec<Volume>, Error> {
         let mut owners = self.inventory.index.volumes(name);
         if owners.is_empty() {
             let path = format!("/volumes/{}", encode(name));
@@ -199,6 +203,13 @@ impl Proxy {
             owners = self.inventory.index.volumes(name);
         }
         owners.retain(|owner| backend.is_none_or(|name| *owner.backend == *name));
+        Ok(owners)
+    }
+
+    /// The backend that has a volume; when none has it, the first one, whose 404 is the right answer.
+    pub(super) async fn volume(&self, turn: &Turn, reference: &str) -> Result<Arc<Backend>, Error> {
+        let (name, backend) = split_backend(turn, reference);
+        let owners = self.volumes_named(turn, name, backend).await?;
         match owners.as_slice() {
             [] => backend.map_or_else(|| turn.home(), |name| turn.backend(name)),
             [one] => turn.backend(&one.backend),

@@ -252,6 +252,14 @@ impl Registry {
         }
     }
 
+    /// The value of `X-Registry-Auth`.
+    pub(crate) fn auth(&self) -> String {
+        let login = json!({
+            "username": Self::USER, "password": Self::PASSWORD, "serveraddress": self.address,
+        });
+        base64::engine::general_purpose::URL_SAFE.encode(login.to_string())
+    }
+
     /// Writes what `docker login` leaves in the folder of a Docker configuration.
     pub(crate) fn login(&self, folder: &Path) {
         let auth = base64::engine::general_purpose::STANDARD.encode(format!(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{credentials, having, id_of, import, places::route_to, send};
+use super::{having, id_of, import, places::route_to, send};
 use crate::harness::{Flockerd, Scope, flock, same_as_one_daemon, step};
 
 #[test]
@@ -11,7 +11,7 @@ fn push_and_pull_as_one_daemon_does() {
     let flockerd = Flockerd::over_flock().start();
     let registry = &flock().registry.address;
     let image = format!("{registry}/{{p}}-r");
-    let auth = credentials();
+    let auth = flock().registry.auth();
     let file = |p: &str| crate::harness::tar(&[("file", p)]);
     let with = |status, line: String| step(status, &line).header("X-Registry-Auth", &auth);
     let without = |status, line: String| step(status, &line).header("X-Registry-Auth", "e30=");
@@ -71,7 +71,7 @@ fn publish(scope: &Scope, node: &str, content: &str) -> String {
         &crate::harness::tar(&[("file", content)]),
     );
     let (name, tag) = image.rsplit_once(':').unwrap();
-    let auth = credentials();
+    let auth = flock().registry.auth();
     let said = send(
         &node.api(),
         &format!("/images/{name}/push?tag={tag}"),
@@ -83,7 +83,7 @@ fn publish(scope: &Scope, node: &str, content: &str) -> String {
 }
 
 fn pull(node: &str, image: &str) {
-    let auth = credentials();
+    let auth = flock().registry.auth();
     let path = format!("/images/create?fromImage={image}");
     send(
         &flock().node(node).api(),
@@ -171,7 +171,7 @@ fn a_pull_may_go_to_every_host() {
     let image = flock().registry.seed(&scope);
     let flockerd = Flockerd::over_flock().toml("pull_to = \"all\"").start();
     let path = format!("/images/create?fromImage={image}");
-    let auth = credentials();
+    let auth = flock().registry.auth();
     let lines = send(&flockerd.api(), &path, &[("X-Registry-Auth", &auth)], b"");
     assert_eq!(having(&image), ["node1", "node2", "node3"], "{lines:?}");
     // One stream as of one daemon: every host's layers, one digest, one status, and it comes last.

@@ -42,7 +42,9 @@ pub(super) async fn pull(
             .as_ref()
             .is_ok_and(|answer| answer.status().is_success())
     };
-    let first = answers.iter().position(good).unwrap_or(0);
+    let first = answers.iter().position(good);
+    let first = first.or_else(|| answers.iter().position(Result::is_ok));
+    let first = first.unwrap_or_default();
     let mut others = JoinSet::new();
     let mut progress = None;
     for (at, (backend, answer)) in backends.iter().zip(answers).enumerate() {
