@@ -182,8 +182,8 @@ fn many_clients_run_the_same_absent_image() {
 #[test]
 fn clients_that_ask_before_the_image_is_anywhere_run_it_on_different_hosts() {
     let scope = flock().exclusive();
-    let flockerd = Flockerd::over_flock().start();
     let image = flock().registry.seed(&scope);
+    let flockerd = Flockerd::over_flock().start();
     let auth = flock().registry.auth();
     let mut clients: Vec<_> = (0..2 * NODES).map(|_| flockerd.api().connect()).collect();
     let body = json!({ "Image": image, "Cmd": ["true"] }).to_string();
