@@ -106,6 +106,9 @@ async fn asked_to_end(terminate: &mut Signal, interrupt: &mut Signal) {
 fn settings(config: &Config) -> Settings {
     Settings {
         pull: config.pull,
+        pull_to: config.pull_to,
+        builder: config.builder.clone(),
+        shared: config.shared.clone(),
         strategy: config.strategy,
         body_limit: config.body_limit,
         backend_timeout: config.backend_timeout,

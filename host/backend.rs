@@ -4,16 +4,22 @@ mod connect;
 mod pool;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::{address::Address, docker::Body, error::Error, socket::Socket};
 
 use pool::Pool;
 pub use status::{Engine, Health, Status};
+
+/// How long a daemon that was late counts as slow.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// One Docker daemon. A backend whose address or labels change is a new `Backend` of the same name.
 pub struct Backend {
@@ -21,6 +27,10 @@ pub struct Backend {
     pub name: Arc<str>,
     pub address: Address,
     pub labels: Vec<(String, String)>,
+    /// When it was late with an answer last.
+    late: std::sync::Mutex<Option<Instant>>,
+    /// Held while its lists are read, so that an old list never follows a new one.
+    pub listing: Mutex<()>,
     pool: Pool,
     status: watch::Sender<Arc<Status>>,
 }
@@ -49,6 +59,8 @@ impl Backend {
             pool: Pool::new(address.clone(), connect_timeout),
             address,
             labels,
+            late: std::sync::Mutex::default(),
+            listing: Mutex::default(),
             status: watch::Sender::new(Arc::default()),
         }
     }
@@ -56,6 +68,17 @@ impl Backend {
     /// How the backend fares now.
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
+    }
+
+    /// Notes that the daemon did not answer in time.
+    pub fn mark_late(&self) {
+        *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// True for a daemon that was late within the last seconds: what others can answer need not wait for it.
+    pub fn is_slow(&self) -> bool {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.is_some_and(|since| since.elapsed() < SLOW)
     }
 
     /// Notes that the daemon answers.

@@ -1,7 +1,7 @@
 //! The configuration as plain data: the TOML file, the flags and the environment merged, with defaults and validation.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     ffi::OsString,
     path::{Path, PathBuf},
@@ -37,6 +37,12 @@ pub struct Config {
     pub state: Option<StateConfig>,
     /// Who pulls an image that a create finds missing.
     pub pull: Pull,
+    /// Where a pull goes that no create waits for.
+    pub pull_to: PullTo,
+    /// The backend that builds for everybody; none: one for each client.
+    pub builder: Option<String>,
+    /// Drivers whose networks and volumes are the same on every backend.
+    pub shared: Shared,
     /// The built-in placement for what no plugin places.
     pub strategy: Strategy,
     /// How long a list or a probe waits for one backend.
@@ -73,6 +79,9 @@ impl Default for Config {
             plugins: Vec::new(),
             state: None,
             pull: Pull::Client,
+            pull_to: PullTo::Placed,
+            builder: None,
+            shared: Shared::default(),
             strategy: Strategy::Spread,
             backend_timeout: Duration::from_secs(5),
             probe_interval: Duration::from_secs(2),
@@ -165,6 +174,31 @@ pub enum Pull {
     Client,
     /// flockerd pulls during the create.
     Proxy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullTo {
+    /// Where a `route` hook says, else to every backend that has the tag, else where the strategy says.
+    Placed,
+    /// To every backend.
+    All,
+}
+
+/// Drivers whose objects are the same on every backend, and therefore bind nothing to one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    pub network_drivers: BTreeSet<String>,
+    pub volume_drivers: BTreeSet<String>,
+}
+
+impl Shared {
+    pub fn has_network(&self, driver: &str) -> bool {
+        self.network_drivers.contains(driver)
+    }
+
+    pub fn has_volume(&self, driver: &str) -> bool {
+        self.volume_drivers.contains(driver)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,14 @@
 //! The Docker Engine API as flockerd sees it: the table of endpoints, calls, and the JSON it reads and edits.
 
+pub mod action;
 pub mod call;
 pub mod client;
 pub mod create;
 pub mod edit;
 pub mod endpoint;
 pub mod event;
+pub mod filters;
+pub mod group;
 pub mod lines;
 pub mod message;
 pub mod names;

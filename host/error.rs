@@ -31,10 +31,6 @@ pub enum Error {
     /// No backend is up.
     #[error("flockerd: no backend is available")]
     NoBackend,
-    /// A row of the API table that this version does not serve yet. `docker inspect`, which tries one kind of object
-    /// after another, goes on when it reads "not supported".
-    #[error("{endpoint} is not supported yet by flockerd {version}", version = env!("CARGO_PKG_VERSION"))]
-    NotServed { endpoint: String },
     /// The state store failed.
     #[error("state store: {0}")]
     State(String),
@@ -71,10 +67,7 @@ impl Error {
 
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Refused { .. }
-            | Self::Denied { .. }
-            | Self::NotServed { .. }
-            | Self::Client(_) => Blame::Client,
+            Self::Refused { .. } | Self::Denied { .. } | Self::Client(_) => Blame::Client,
             Self::Plugin { .. } => Blame::Plugin,
             Self::Backend { .. } | Self::BadAnswer { .. } | Self::NoBackend => Blame::Backend,
             Self::State(_) => Blame::Flockerd,
@@ -85,7 +78,6 @@ impl Error {
         match self {
             Self::Refused { status, .. } | Self::Denied { status, .. } => *status,
             Self::Client(_) => StatusCode::BAD_REQUEST,
-            Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
             Self::Backend { .. } | Self::NoBackend => StatusCode::SERVICE_UNAVAILABLE,
             Self::Plugin { .. } | Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -20,10 +20,11 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::{address::Address, backend::Backend, shutdown::Shutdown};
+use crate::{address::Address, backend::Backend, error::Error, shutdown::Shutdown};
 
 pub use flock::Flock;
 pub use index::Index;
+use index::Stale;
 
 /// One backend as a source lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +127,14 @@ impl Inventory {
         });
         sources.watched.insert(name, (entry, stop));
         backend
+    }
+
+    /// Reads one list of a backend again, now: what was just done there counts for the next call.
+    ///
+    /// # Errors
+    /// When the backend does not answer.
+    pub async fn refresh(&self, backend: &Backend, stale: Stale) -> Result<(), Error> {
+        watch::refresh(backend, &self.index, stale).await
     }
 
     /// Waits until every backend has been found up or down, or `timeout` is over.

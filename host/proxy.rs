@@ -1,8 +1,11 @@
 //! The life of a call, top to bottom.
 
-mod broadcast;
+mod bring;
+mod builds;
 mod create;
 mod credentials;
+mod disk;
+mod ending;
 mod events;
 mod fanout;
 mod forward;
@@ -10,16 +13,21 @@ mod hijack;
 mod hooks;
 mod images;
 mod info;
+mod items;
 mod lists;
 mod load;
 mod local;
 mod locate;
 mod names;
+mod networks;
 mod place;
+mod prune;
 mod pull;
 mod runs;
+mod select;
 mod splice;
 mod target;
+mod volumes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,12 +35,12 @@ use arc_swap::ArcSwap;
 use http::{HeaderValue, Request, Response, header};
 
 use crate::{
-    config::{Pull, Strategy},
+    config::{Pull, PullTo, Shared, Strategy},
     docker::{
         Body,
-        call::{Call, page_not_found},
+        action::{Action, Builds, Containers, System},
+        call::Call,
         client::Client,
-        endpoint::Action,
         message,
     },
     error::{Blame, Error},
@@ -48,6 +56,10 @@ pub use splice::{End, join};
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub pull: Pull,
+    pub pull_to: PullTo,
+    /// The backend that builds for everybody.
+    pub builder: Option<String>,
+    pub shared: Shared,
     pub strategy: Strategy,
     /// The longest JSON body that is read, in bytes.
     pub body_limit: usize,
@@ -63,7 +75,8 @@ pub struct Proxy {
     plugins: Arc<ArcSwap<Plugins>>,
     settings: Settings,
     places: load::Places,
-    names: names::Names,
+    locks: names::Locks,
+    builders: builds::Builders,
     runs: runs::Runs,
     pulls: pull::Pulls,
 }
@@ -95,7 +108,8 @@ impl Proxy {
             plugins,
             settings,
             places: load::Places::default(),
-            names: names::Names::default(),
+            locks: names::Locks::default(),
+            builders: builds::Builders::default(),
             pulls: pull::Pulls::default(),
         }
     }
@@ -153,6 +167,7 @@ impl Proxy {
         };
         match endpoint.action {
             Action::Hijack(object) => self.hijack(turn, call, object).await,
+            Action::Builds(Builds::Session | Builds::Grpc) => self.tunnel(turn, call).await,
             action => self.act(turn, call, action).await.map(Reply::Http),
         }
     }
@@ -173,33 +188,52 @@ impl Proxy {
         action: Action,
     ) -> Result<Response<Body>, Error> {
         match action {
-            Action::Ping => local::ping(turn, &call),
-            Action::Version => local::version(turn),
-            Action::Info => self.info(turn, call).await,
-            Action::Events => self.events(turn, call).await,
-            Action::ContainerList => self.container_list(turn, call).await,
-            Action::ContainerCreate => self.create(turn, call).await,
-            Action::ContainerPrune => self.container_prune(turn, call).await,
-            Action::ContainerRename => self.rename(turn, call).await,
-            Action::ContainerStart => self.start(turn, call).await,
-            Action::ContainerWait => self.wait(turn, call).await,
-            Action::ContainerRemove => self.remove(turn, call).await,
-            Action::ExecCreate => self.exec_create(turn, call).await,
-            Action::ImageList => self.image_list(turn, call).await,
-            Action::ImageCreate => self.image_create(turn, call).await,
-            Action::ImageTag => self.image_tag(turn, call).await,
-            Action::ImageRemove => self.image_remove(turn, call).await,
+            Action::System(action) => self.system(turn, call, action).await,
+            Action::Containers(action) => self.containers(turn, call, action).await,
+            Action::Images(action) => self.images(turn, call, action).await,
+            Action::Networks(action) => self.networks(turn, call, action).await,
+            Action::Volumes(action) => self.volumes(turn, call, action).await,
+            Action::Builds(action) => self.builds(turn, call, action).await,
+            Action::Prune(pruned) => self.prune(turn, call, pruned).await,
             Action::AnyBackend => self.forward_anywhere(turn, call).await,
             Action::Forward(object) | Action::Hijack(object) => {
                 self.forward(turn, call, object).await
             }
-            Action::NoSwarm | Action::NoSwarmHere | Action::NotPartOfSwarm => {
-                Err(local::no_swarm(action))
-            }
-            Action::NotFound => Err(page_not_found()),
-            Action::NotYet => Err(Error::NotServed {
-                endpoint: call.label(),
-            }),
+            Action::Refuse(refusal) => Err(local::refused(refusal)),
+        }
+    }
+
+    async fn system(
+        &self,
+        turn: &Turn,
+        call: Call,
+        action: System,
+    ) -> Result<Response<Body>, Error> {
+        match action {
+            System::Ping => local::ping(turn, &call),
+            System::Version => local::version(turn),
+            System::Info => self.info(turn, call).await,
+            System::Events => self.events(turn, call).await,
+            System::DiskUsage => self.disk_usage(turn, call).await,
+            System::Plugins => self.plugin_list(turn, call).await,
+        }
+    }
+
+    async fn containers(
+        &self,
+        turn: &Turn,
+        call: Call,
+        action: Containers,
+    ) -> Result<Response<Body>, Error> {
+        match action {
+            Containers::List => self.container_list(turn, call).await,
+            Containers::Create => self.create(turn, call).await,
+            Containers::Rename => self.rename(turn, call).await,
+            Containers::Start => self.start(turn, call).await,
+            Containers::Wait => self.wait(turn, call).await,
+            Containers::Remove => self.remove(turn, call).await,
+            Containers::ExecCreate => self.exec_create(turn, call).await,
+            Containers::Commit => self.commit(turn, call).await,
         }
     }
 }

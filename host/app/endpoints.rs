@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::docker::endpoint::{ENDPOINTS, Endpoint};
+use crate::docker::endpoint::ENDPOINTS;
 
 /// How the table is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,14 +23,6 @@ pub fn endpoints(format: Format) -> String {
     }
 }
 
-fn state(row: &Endpoint) -> &'static str {
-    if row.served() {
-        row.mode.name()
-    } else {
-        "later"
-    }
-}
-
 fn text() -> String {
     let mut text = format!("{:<7} {:<56} {:<6} MODE\n", "METHOD", "PATH", "SINCE");
     for row in ENDPOINTS {
@@ -41,7 +33,7 @@ fn text() -> String {
             row.method.as_str(),
             row.path,
             row.since.to_string(),
-            state(row)
+            row.mode.name()
         );
     }
     text
@@ -56,7 +48,7 @@ fn markdown() -> String {
             row.method,
             row.path,
             row.since,
-            state(row)
+            row.mode.name()
         );
     }
     text
@@ -65,7 +57,7 @@ fn markdown() -> String {
 fn json() -> String {
     let rows = ENDPOINTS.iter().map(|row| {
         json!({ "method": row.method.as_str(), "path": row.path, "since": row.since.to_string(),
-                "mode": row.mode.name(), "served": row.served() })
+                "mode": row.mode.name() })
     });
     format!("{:#}\n", serde_json::Value::from(rows.collect::<Vec<_>>()))
 }

@@ -20,6 +20,8 @@ pub(super) struct File {
     pub(super) listen: Option<Vec<Spanned<String>>>,
     pub(super) state: Option<Spanned<Scalar>>,
     pub(super) pull: Option<Spanned<Scalar>>,
+    pub(super) pull_to: Option<Spanned<Scalar>>,
+    pub(super) builder: Option<Spanned<Scalar>>,
     pub(super) strategy: Option<Spanned<Scalar>>,
     pub(super) backend_timeout: Option<Spanned<Scalar>>,
     pub(super) probe_interval: Option<Spanned<Scalar>>,
@@ -32,6 +34,26 @@ pub(super) struct File {
     pub(super) backend: Vec<Backend>,
     #[serde(default)]
     pub(super) plugin: Vec<Plugin>,
+    #[serde(default)]
+    pub(super) network_driver: BTreeMap<String, Driver>,
+    #[serde(default)]
+    pub(super) volume_driver: BTreeMap<String, Driver>,
+}
+
+/// One `[network_driver.NAME]` or `[volume_driver.NAME]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Driver {
+    #[serde(default)]
+    pub(super) flocker: DriverTraits,
+}
+
+/// What a driver's objects are to the flock.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DriverTraits {
+    #[serde(default)]
+    pub(super) shared: bool,
 }
 
 /// One `[[backend]]`.

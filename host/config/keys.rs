@@ -29,6 +29,16 @@ pub const KEYS: &[Key] = &[
         "who pulls an image that a create finds missing: `client` or `proxy`",
     ),
     key(
+        "pull_to",
+        Some(r#""placed""#),
+        "where a pull goes that no create waits for: `placed` (where a `route` hook says, else to every host that has the tag, else where the strategy says) or `all`",
+    ),
+    key(
+        "builder",
+        None,
+        "the name of the host that builds for everybody; otherwise each client has one, which it keeps",
+    ),
+    key(
         "strategy",
         Some(r#""spread""#),
         "the built-in placement for what no plugin places",
@@ -134,6 +144,26 @@ pub const KEYS: &[Key] = &[
         "the headers that the `request` hook sees",
     ),
     key("plugin.config", Some("{}"), "the plugin's own table"),
+    key(
+        "network_driver",
+        Some("{}"),
+        "what is known of network drivers, a table `[network_driver.NAME]` each",
+    ),
+    key(
+        "network_driver.flocker",
+        Some("{ shared = false }"),
+        "`flocker.shared = true`: its networks are the same on every host and bind no container to one",
+    ),
+    key(
+        "volume_driver",
+        Some("{}"),
+        "what is known of volume drivers, a table `[volume_driver.NAME]` each",
+    ),
+    key(
+        "volume_driver.flocker",
+        Some("{ shared = false }"),
+        "`flocker.shared = true`: its volumes are the same on every host and bind no container to one",
+    ),
 ];
 
 const fn key(name: &'static str, default: Option<&'static str>, meaning: &'static str) -> Key {

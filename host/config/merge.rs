@@ -1,11 +1,15 @@
 //! The merge: defaults, then the file, then the flags, with every wrong value noted on the way.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use toml::Spanned;
 
 use super::{
-    BackendConfig, Config, Flags, Problem, Pull, StateConfig, Strategy, address,
+    BackendConfig, Config, Flags, Problem, Pull, PullTo, Shared, StateConfig, Strategy, address,
     file::{self, File, Scalar, Source},
     plugins,
     reader::{Problems, Reader, choice},
@@ -14,6 +18,7 @@ use super::{
 use crate::telemetry;
 
 const PULLS: &[(&str, Pull)] = &[("client", Pull::Client), ("proxy", Pull::Proxy)];
+const PULLS_TO: &[(&str, PullTo)] = &[("placed", PullTo::Placed), ("all", PullTo::All)];
 const STRATEGIES: &[(&str, Strategy)] = &[("spread", Strategy::Spread)];
 
 pub(super) fn load(flags: &Flags) -> Result<Config, Problem> {
@@ -40,6 +45,14 @@ fn apply_file(config: &mut Config, file: File, reader: &mut Reader<'_>) {
     reader.set(&mut config.pull, file.pull.as_ref(), |text| {
         choice(text, PULLS)
     });
+    reader.set(&mut config.pull_to, file.pull_to.as_ref(), |text| {
+        choice(text, PULLS_TO)
+    });
+    config.builder = reader.optional(file.builder.as_ref(), address::name);
+    config.shared = Shared {
+        network_drivers: shared(&file.network_driver),
+        volume_drivers: shared(&file.volume_driver),
+    };
     reader.set(&mut config.strategy, file.strategy.as_ref(), |text| {
         choice(text, STRATEGIES)
     });
@@ -59,6 +72,12 @@ fn apply_file(config: &mut Config, file: File, reader: &mut Reader<'_>) {
         .into_iter()
         .filter_map(|given| plugins::from_file(given, reader))
         .collect();
+}
+
+/// The drivers whose objects are the same everywhere.
+fn shared(drivers: &BTreeMap<String, file::Driver>) -> BTreeSet<String> {
+    let shared = drivers.iter().filter(|(_, driver)| driver.flocker.shared);
+    shared.map(|(name, _)| name.clone()).collect()
 }
 
 fn apply_times(config: &mut Config, file: &File, reader: &mut Reader<'_>) {

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::group::{Group, Labels};
+
 /// The few fields of `POST /containers/create` that placement reads. Everything else passes through unread.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Create {
     pub image: Option<String>,
+    labels: Option<Labels>,
     pub host_config: Option<HostConfig>,
     pub networking_config: Option<NetworkingConfig>,
 }
@@ -77,8 +80,9 @@ pub enum BadCreate {
 }
 
 /// The keys read here, at the top and in `HostConfig`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "Image",
+    "Labels",
     "HostConfig",
     "NetworkingConfig",
     "NetworkMode",
@@ -111,6 +115,11 @@ impl Create {
             Some(key) => Err(BadCreate::Key(key.clone())),
             None => Ok(create),
         }
+    }
+
+    /// What it belongs to.
+    pub fn group(&self) -> Option<Group> {
+        self.labels.as_ref().and_then(Labels::group)
     }
 
     /// Everything the container refers to by name, sorted, each once.

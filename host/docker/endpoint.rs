@@ -4,7 +4,15 @@ use std::fmt;
 
 use http::Method;
 
-use super::version::ApiVersion;
+use super::{
+    action::{
+        Action::{self, AnyBackend, Forward, Hijack, Prune, Refuse},
+        Builds, Containers, Images, Networks, Object, Pruned,
+        Refusal::{NoPlugins, NoSwarm, NoSwarmHere, NotFound, NotPartOfSwarm},
+        System, Volumes,
+    },
+    version::ApiVersion,
+};
 
 /// How a flock answers an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,68 +31,16 @@ pub enum Mode {
     Refuse,
 }
 
-/// What a path's parameter names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Object {
-    Container,
-    Exec,
-    Image,
-}
-
-/// What carries an endpoint out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Ping,
-    Version,
-    Info,
-    Events,
-    ContainerList,
-    ContainerCreate,
-    ContainerPrune,
-    ContainerRename,
-    ContainerStart,
-    ContainerWait,
-    ContainerRemove,
-    ExecCreate,
-    ImageList,
-    ImageCreate,
-    ImageTag,
-    ImageRemove,
-    /// To one backend, always the same while it is there: any can ask a registry.
-    AnyBackend,
-    /// To the backend that has the object, streamed both ways.
-    Forward(Object),
-    /// The same, and the connection leaves HTTP.
-    Hijack(Object),
-    /// Swarm mode is not there: the text of a daemon outside a swarm.
-    NoSwarm,
-    /// `swarm init` and `swarm join` would bind a single backend.
-    NoSwarmHere,
-    /// `swarm leave`, in the daemon's words.
-    NotPartOfSwarm,
-    /// 404 `page not found`.
-    NotFound,
-    /// A later version serves it: 501.
-    NotYet,
-}
-
 /// One row of the table.
 #[derive(Debug)]
 pub struct Endpoint {
     pub method: Method,
-    /// Without the version prefix; `{container}` stands for one segment, `{image}` for one or more.
+    /// Without the version prefix; `{container}` stands for one segment, `{image}` and `{plugin}` for one or more.
     pub path: &'static str,
     /// The first API version that has it; 1.24 stands for "always".
     pub since: ApiVersion,
     pub mode: Mode,
     pub action: Action,
-}
-
-impl Endpoint {
-    /// True when this version of flockerd serves the row.
-    pub fn served(&self) -> bool {
-        self.action != Action::NotYet
-    }
 }
 
 impl fmt::Display for Endpoint {
@@ -128,24 +84,23 @@ const POST: Method = Method::POST;
 const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
 
-use Action::*;
-use Mode::*;
+use Mode::{Broadcast, Local, Merge, Place, Refuse as Refused, Target};
 
 /// Every endpoint of the Docker Engine API.
 #[rustfmt::skip]
 pub static ENDPOINTS: &[Endpoint] = &[
     // System
-    row(GET,    "/_ping",                             24, Local,     Ping),
-    row(HEAD,   "/_ping",                             40, Local,     Ping),
-    row(GET,    "/version",                           24, Local,     Version),
-    row(GET,    "/info",                              24, Merge,     Info),
-    row(GET,    "/events",                            24, Merge,     Events),
-    row(GET,    "/system/df",                         24, Merge,     NotYet),
+    row(GET,    "/_ping",                             24, Local,     Action::System(System::Ping)),
+    row(HEAD,   "/_ping",                             40, Local,     Action::System(System::Ping)),
+    row(GET,    "/version",                           24, Local,     Action::System(System::Version)),
+    row(GET,    "/info",                              24, Merge,     Action::System(System::Info)),
+    row(GET,    "/events",                            24, Merge,     Action::System(System::Events)),
+    row(GET,    "/system/df",                         24, Merge,     Action::System(System::DiskUsage)),
     row(POST,   "/auth",                              24, Target,    AnyBackend),
     // Containers
-    row(GET,    "/containers/json",                   24, Merge,     ContainerList),
-    row(POST,   "/containers/create",                 24, Place,     ContainerCreate),
-    row(POST,   "/containers/prune",                  25, Broadcast, ContainerPrune),
+    row(GET,    "/containers/json",                   24, Merge,     Action::Containers(Containers::List)),
+    row(POST,   "/containers/create",                 24, Place,     Action::Containers(Containers::Create)),
+    row(POST,   "/containers/prune",                  25, Broadcast, Prune(Pruned::Containers)),
     row(GET,    "/containers/{container}/json",       24, Target,    Forward(Object::Container)),
     row(GET,    "/containers/{container}/top",        24, Target,    Forward(Object::Container)),
     row(GET,    "/containers/{container}/changes",    24, Target,    Forward(Object::Container)),
@@ -155,106 +110,106 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(GET,    "/containers/{container}/archive",    24, Target,    Forward(Object::Container)),
     row(HEAD,   "/containers/{container}/archive",    24, Target,    Forward(Object::Container)),
     row(PUT,    "/containers/{container}/archive",    24, Target,    Forward(Object::Container)),
-    row(POST,   "/containers/{container}/start",      24, Target,    ContainerStart),
+    row(POST,   "/containers/{container}/start",      24, Target,    Action::Containers(Containers::Start)),
     row(POST,   "/containers/{container}/stop",       24, Target,    Forward(Object::Container)),
     row(POST,   "/containers/{container}/restart",    24, Target,    Forward(Object::Container)),
     row(POST,   "/containers/{container}/kill",       24, Target,    Forward(Object::Container)),
     row(POST,   "/containers/{container}/pause",      24, Target,    Forward(Object::Container)),
     row(POST,   "/containers/{container}/unpause",    24, Target,    Forward(Object::Container)),
-    row(POST,   "/containers/{container}/wait",       24, Target,    ContainerWait),
+    row(POST,   "/containers/{container}/wait",       24, Target,    Action::Containers(Containers::Wait)),
     row(POST,   "/containers/{container}/attach",     24, Target,    Hijack(Object::Container)),
     row(GET,    "/containers/{container}/attach/ws",  24, Target,    Hijack(Object::Container)),
     row(POST,   "/containers/{container}/resize",     24, Target,    Forward(Object::Container)),
-    row(POST,   "/containers/{container}/exec",       24, Target,    ExecCreate),
+    row(POST,   "/containers/{container}/exec",       24, Target,    Action::Containers(Containers::ExecCreate)),
     row(POST,   "/exec/{exec}/start",                 24, Target,    Hijack(Object::Exec)),
     row(POST,   "/exec/{exec}/resize",                24, Target,    Forward(Object::Exec)),
     row(GET,    "/exec/{exec}/json",                  24, Target,    Forward(Object::Exec)),
-    row(POST,   "/containers/{container}/rename",     24, Target,    ContainerRename),
+    row(POST,   "/containers/{container}/rename",     24, Target,    Action::Containers(Containers::Rename)),
     row(POST,   "/containers/{container}/update",     24, Target,    Forward(Object::Container)),
-    row(DELETE, "/containers/{container}",            24, Target,    ContainerRemove),
-    row(GET,    "/containers/{container}/checkpoints",              25, Target, Forward(Object::Container)),
-    row(POST,   "/containers/{container}/checkpoints",              25, Target, Forward(Object::Container)),
-    row(DELETE, "/containers/{container}/checkpoints/{checkpoint}", 25, Target, Forward(Object::Container)),
-    row(POST,   "/containers/{container}/copy",       24, Refuse,    NotFound),
-    row(POST,   "/commit",                            24, Target,    NotYet),
+    row(DELETE, "/containers/{container}",            24, Target,    Action::Containers(Containers::Remove)),
+    row(GET,    "/containers/{container}/checkpoints",              25, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/checkpoints",              25, Target,    Forward(Object::Container)),
+    row(DELETE, "/containers/{container}/checkpoints/{checkpoint}", 25, Target,    Forward(Object::Container)),
+    row(POST,   "/containers/{container}/copy",       24, Refused,   Refuse(NotFound)),
+    row(POST,   "/commit",                            24, Target,    Action::Containers(Containers::Commit)),
     // Images, registries, builds
-    row(GET,    "/images/json",                       24, Merge,     ImageList),
-    row(POST,   "/images/create",                     24, Place,     ImageCreate),
-    row(POST,   "/images/load",                       24, Place,     NotYet),
-    row(GET,    "/images/get",                        24, Target,    NotYet),
+    row(GET,    "/images/json",                       24, Merge,     Action::Images(Images::List)),
+    row(POST,   "/images/create",                     24, Place,     Action::Images(Images::Create)),
+    row(POST,   "/images/load",                       24, Place,     Action::Images(Images::Load)),
+    row(GET,    "/images/get",                        24, Target,    Action::Images(Images::Save)),
     row(GET,    "/images/search",                     24, Target,    AnyBackend),
-    row(POST,   "/images/prune",                      25, Broadcast, NotYet),
+    row(POST,   "/images/prune",                      25, Broadcast, Prune(Pruned::Images)),
     row(GET,    "/images/{image}/get",                24, Target,    Forward(Object::Image)),
     row(GET,    "/images/{image}/json",               24, Target,    Forward(Object::Image)),
     row(GET,    "/images/{image}/history",            24, Target,    Forward(Object::Image)),
     row(GET,    "/images/{image}/attestations",       55, Target,    Forward(Object::Image)),
-    row(POST,   "/images/{image}/tag",                24, Broadcast, ImageTag),
-    row(POST,   "/images/{image}/push",               24, Target,    NotYet),
-    row(DELETE, "/images/{image}",                    24, Broadcast, ImageRemove),
+    row(POST,   "/images/{image}/tag",                24, Broadcast, Action::Images(Images::Tag)),
+    row(POST,   "/images/{image}/push",               24, Target,    Action::Images(Images::Push)),
+    row(DELETE, "/images/{image}",                    24, Broadcast, Action::Images(Images::Remove)),
     row(GET,    "/distribution/{image}/json",         30, Target,    AnyBackend),
-    row(POST,   "/build",                             24, Place,     NotYet),
-    row(POST,   "/build/cancel",                      39, Target,    NotYet),
-    row(POST,   "/build/prune",                       31, Broadcast, NotYet),
-    row(POST,   "/session",                           31, Place,     NotYet),
-    row(POST,   "/grpc",                              39, Place,     NotYet),
+    row(POST,   "/build",                             24, Place,     Action::Builds(Builds::Build)),
+    row(POST,   "/build/cancel",                      39, Target,    Action::Builds(Builds::Cancel)),
+    row(POST,   "/build/prune",                       31, Broadcast, Prune(Pruned::BuildCache)),
+    row(POST,   "/session",                           31, Place,     Action::Builds(Builds::Session)),
+    row(POST,   "/grpc",                              39, Place,     Action::Builds(Builds::Grpc)),
     // Networks, volumes
-    row(GET,    "/networks",                          24, Merge,     NotYet),
-    row(GET,    "/networks/",                         24, Merge,     NotYet),
-    row(GET,    "/networks/{network}",                24, Target,    NotYet),
-    row(POST,   "/networks/create",                   24, Place,     NotYet),
-    row(DELETE, "/networks/{network}",                24, Target,    NotYet),
-    row(POST,   "/networks/{network}/connect",        24, Target,    NotYet),
-    row(POST,   "/networks/{network}/disconnect",     24, Target,    NotYet),
-    row(POST,   "/networks/prune",                    25, Broadcast, NotYet),
-    row(GET,    "/volumes",                           24, Merge,     NotYet),
-    row(GET,    "/volumes/{volume}",                  24, Target,    NotYet),
-    row(POST,   "/volumes/create",                    24, Place,     NotYet),
-    row(PUT,    "/volumes/{volume}",                  42, Refuse,    NoSwarm),
-    row(DELETE, "/volumes/{volume}",                  24, Target,    NotYet),
-    row(POST,   "/volumes/prune",                     25, Broadcast, NotYet),
+    row(GET,    "/networks",                          24, Merge,     Action::Networks(Networks::List)),
+    row(GET,    "/networks/",                         24, Merge,     Action::Networks(Networks::List)),
+    row(GET,    "/networks/{network}",                24, Target,    Action::Networks(Networks::Inspect)),
+    row(POST,   "/networks/create",                   24, Place,     Action::Networks(Networks::Create)),
+    row(DELETE, "/networks/{network}",                24, Target,    Action::Networks(Networks::Remove)),
+    row(POST,   "/networks/{network}/connect",        24, Target,    Action::Networks(Networks::Connect)),
+    row(POST,   "/networks/{network}/disconnect",     24, Target,    Action::Networks(Networks::Connect)),
+    row(POST,   "/networks/prune",                    25, Broadcast, Prune(Pruned::Networks)),
+    row(GET,    "/volumes",                           24, Merge,     Action::Volumes(Volumes::List)),
+    row(GET,    "/volumes/{volume}",                  24, Target,    Forward(Object::Volume)),
+    row(POST,   "/volumes/create",                    24, Place,     Action::Volumes(Volumes::Create)),
+    row(PUT,    "/volumes/{volume}",                  42, Refused,   Refuse(NoSwarm)),
+    row(DELETE, "/volumes/{volume}",                  24, Target,    Action::Volumes(Volumes::Remove)),
+    row(POST,   "/volumes/prune",                     25, Broadcast, Prune(Pruned::Volumes)),
     // Plugins of the daemon
-    row(GET,    "/plugins",                           25, Merge,     NotYet),
-    row(GET,    "/plugins/privileges",                25, Target,    NotYet),
-    row(GET,    "/plugins/{plugin}/json",             25, Target,    NotYet),
-    row(POST,   "/plugins/pull",                      25, Refuse,    NotYet),
-    row(POST,   "/plugins/create",                    25, Refuse,    NotYet),
-    row(POST,   "/plugins/{plugin}/enable",           25, Refuse,    NotYet),
-    row(POST,   "/plugins/{plugin}/disable",          25, Refuse,    NotYet),
-    row(POST,   "/plugins/{plugin}/push",             25, Refuse,    NotYet),
-    row(POST,   "/plugins/{plugin}/set",              25, Refuse,    NotYet),
-    row(POST,   "/plugins/{plugin}/upgrade",          26, Refuse,    NotYet),
-    row(DELETE, "/plugins/{plugin}",                  25, Refuse,    NotYet),
+    row(GET,    "/plugins",                           25, Merge,     Action::System(System::Plugins)),
+    row(GET,    "/plugins/privileges",                25, Target,    AnyBackend),
+    row(GET,    "/plugins/{plugin}/json",             25, Target,    Forward(Object::Plugin)),
+    row(POST,   "/plugins/pull",                      25, Refused,   Refuse(NoPlugins)),
+    row(POST,   "/plugins/create",                    25, Refused,   Refuse(NoPlugins)),
+    row(POST,   "/plugins/{plugin}/enable",           25, Refused,   Refuse(NoPlugins)),
+    row(POST,   "/plugins/{plugin}/disable",          25, Refused,   Refuse(NoPlugins)),
+    row(POST,   "/plugins/{plugin}/push",             25, Refused,   Refuse(NoPlugins)),
+    row(POST,   "/plugins/{plugin}/set",              25, Refused,   Refuse(NoPlugins)),
+    row(POST,   "/plugins/{plugin}/upgrade",          26, Refused,   Refuse(NoPlugins)),
+    row(DELETE, "/plugins/{plugin}",                  25, Refused,   Refuse(NoPlugins)),
     // Swarm mode
-    row(GET,    "/swarm",                             24, Refuse,    NoSwarm),
-    row(POST,   "/swarm/init",                        24, Refuse,    NoSwarmHere),
-    row(POST,   "/swarm/join",                        24, Refuse,    NoSwarmHere),
-    row(POST,   "/swarm/leave",                       24, Refuse,    NotPartOfSwarm),
-    row(POST,   "/swarm/update",                      24, Refuse,    NoSwarm),
-    row(GET,    "/swarm/unlockkey",                   24, Refuse,    NoSwarm),
-    row(POST,   "/swarm/unlock",                      24, Refuse,    NoSwarm),
-    row(GET,    "/nodes",                             24, Refuse,    NoSwarm),
-    row(GET,    "/nodes/{node}",                      24, Refuse,    NoSwarm),
-    row(DELETE, "/nodes/{node}",                      24, Refuse,    NoSwarm),
-    row(POST,   "/nodes/{node}/update",               24, Refuse,    NoSwarm),
-    row(GET,    "/services",                          24, Refuse,    NoSwarm),
-    row(POST,   "/services/create",                   24, Refuse,    NoSwarm),
-    row(GET,    "/services/{service}",                24, Refuse,    NoSwarm),
-    row(DELETE, "/services/{service}",                24, Refuse,    NoSwarm),
-    row(POST,   "/services/{service}/update",         24, Refuse,    NoSwarm),
-    row(GET,    "/services/{service}/logs",           25, Refuse,    NoSwarm),
-    row(GET,    "/tasks",                             24, Refuse,    NoSwarm),
-    row(GET,    "/tasks/{task}",                      24, Refuse,    NoSwarm),
-    row(GET,    "/tasks/{task}/logs",                 29, Refuse,    NoSwarm),
-    row(GET,    "/secrets",                           25, Refuse,    NoSwarm),
-    row(POST,   "/secrets/create",                    25, Refuse,    NoSwarm),
-    row(GET,    "/secrets/{secret}",                  25, Refuse,    NoSwarm),
-    row(DELETE, "/secrets/{secret}",                  25, Refuse,    NoSwarm),
-    row(POST,   "/secrets/{secret}/update",           26, Refuse,    NoSwarm),
-    row(GET,    "/configs",                           30, Refuse,    NoSwarm),
-    row(POST,   "/configs/create",                    30, Refuse,    NoSwarm),
-    row(GET,    "/configs/{config}",                  30, Refuse,    NoSwarm),
-    row(DELETE, "/configs/{config}",                  30, Refuse,    NoSwarm),
-    row(POST,   "/configs/{config}/update",           30, Refuse,    NoSwarm),
+    row(GET,    "/swarm",                             24, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/swarm/init",                        24, Refused,   Refuse(NoSwarmHere)),
+    row(POST,   "/swarm/join",                        24, Refused,   Refuse(NoSwarmHere)),
+    row(POST,   "/swarm/leave",                       24, Refused,   Refuse(NotPartOfSwarm)),
+    row(POST,   "/swarm/update",                      24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/swarm/unlockkey",                   24, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/swarm/unlock",                      24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/nodes",                             24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/nodes/{node}",                      24, Refused,   Refuse(NoSwarm)),
+    row(DELETE, "/nodes/{node}",                      24, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/nodes/{node}/update",               24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/services",                          24, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/services/create",                   24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/services/{service}",                24, Refused,   Refuse(NoSwarm)),
+    row(DELETE, "/services/{service}",                24, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/services/{service}/update",         24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/services/{service}/logs",           25, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/tasks",                             24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/tasks/{task}",                      24, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/tasks/{task}/logs",                 29, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/secrets",                           25, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/secrets/create",                    25, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/secrets/{secret}",                  25, Refused,   Refuse(NoSwarm)),
+    row(DELETE, "/secrets/{secret}",                  25, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/secrets/{secret}/update",           26, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/configs",                           30, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/configs/create",                    30, Refused,   Refuse(NoSwarm)),
+    row(GET,    "/configs/{config}",                  30, Refused,   Refuse(NoSwarm)),
+    row(DELETE, "/configs/{config}",                  30, Refused,   Refuse(NoSwarm)),
+    row(POST,   "/configs/{config}/update",           30, Refused,   Refuse(NoSwarm)),
 ];
 
 /// Finds the row for a cleaned path without its version prefix, and the path's first parameter as it is written.
@@ -274,7 +229,7 @@ fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let (before, rest) = pattern.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
     let tail = path.strip_prefix(before)?;
-    if name == "image" {
+    if matches!(name, "image" | "plugin") {
         return tail.strip_suffix(after).filter(|image| !image.is_empty());
     }
     let end = tail.find('/').unwrap_or(tail.len());
@@ -355,11 +310,8 @@ mod tests {
     #[test]
     fn refused_rows_are_refused() {
         for row in ENDPOINTS {
-            let refuses = matches!(
-                row.action,
-                NoSwarm | NoSwarmHere | NotPartOfSwarm | NotFound
-            );
-            assert!(!refuses || row.mode == Refuse, "{row}");
+            let refuses = matches!(row.action, Refuse(_));
+            assert_eq!(refuses, row.mode == Refused, "{row}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::group::Labels;
+
 /// One line of `GET /events`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -32,6 +34,14 @@ pub struct Actor {
 #[serde(default)]
 pub struct Attributes {
     pub name: Option<String>,
+    /// A network's driver.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// A volume's driver.
+    pub driver: Option<String>,
+    /// A container's labels stand among its attributes.
+    #[serde(flatten)]
+    pub labels: Labels,
 }
 
 impl Event {

@@ -152,7 +152,9 @@ impl Tunnel {
             socket: self.hijack.socket,
             early: self.hijack.early,
         };
-        proxy::join(self.client, backend).await
+        let joined = proxy::join(self.client, backend).await;
+        drop(self.hijack.held);
+        joined
     }
 }
 

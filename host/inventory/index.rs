@@ -1,17 +1,24 @@
-//! What lives where: containers, execs, networks and volumes by reference, without asking a backend.
+//! What lives where: containers, execs, networks, volumes and images by reference, without asking a backend.
 
 mod entries;
+mod groups;
+mod images;
+mod networks;
+mod volumes;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
 use entries::Entries;
+pub use images::{Holders, Image};
+pub use networks::Network;
+pub use volumes::Volume;
 
 use super::listing::Listing;
-use crate::docker::event::Event;
+use crate::docker::{event::Event, group::Group};
 
 /// How many execs are remembered before old ones are forgotten, and how long they are kept then.
 const EXECS_MAX: usize = 10_000;
@@ -42,13 +49,21 @@ pub struct Located {
 
 /// What a reference leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Lookup {
-    Found(Located),
-    /// Several containers have this name.
-    SameName(Vec<Located>),
-    /// Several ids begin so.
-    SamePrefix,
+pub enum Lookup<T = Located> {
+    Found(T),
+    /// Several have this name.
+    SameName(Vec<T>),
+    /// This many ids begin so.
+    SamePrefix(usize),
     Missing,
+}
+
+/// A list of a backend that an event does not tell enough to keep true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stale {
+    Images,
+    Networks,
+    Volumes,
 }
 
 /// How many containers a backend has.
@@ -80,18 +95,29 @@ impl Index {
             .map(|(backend, _)| backend.clone())
     }
 
-    /// The backends that have a network of this name or id.
-    pub fn network(&self, reference: &str) -> Vec<BackendName> {
-        self.read()
-            .networks
-            .get(reference)
-            .cloned()
-            .unwrap_or_default()
+    /// Finds a network by full id, exact name or unambiguous id prefix, in this order; on one backend if it is named.
+    pub fn network(&self, reference: &str, backend: Option<&str>) -> Lookup<Network> {
+        self.read().networks.find(reference, backend)
     }
 
-    /// The backends that have a volume of this name.
-    pub fn volume(&self, name: &str) -> Vec<BackendName> {
-        self.read().volumes.get(name).cloned().unwrap_or_default()
+    /// The volumes of a name, one a backend.
+    pub fn volumes(&self, name: &str) -> Vec<Volume> {
+        self.read().volumes.named(name).to_vec()
+    }
+
+    /// What an image reference means, and who has it.
+    pub fn image(&self, reference: &str) -> Holders {
+        self.read().images.find(reference)
+    }
+
+    /// How many tags of a repository each backend has.
+    pub fn tags(&self, repository: &str) -> BTreeMap<BackendName, usize> {
+        self.read().images.tags(repository)
+    }
+
+    /// The backend where a group lives.
+    pub fn home(&self, group: &str) -> Option<BackendName> {
+        self.read().groups.home(group)
     }
 
     /// How many containers each backend has.
@@ -121,15 +147,76 @@ impl Index {
         }
     }
 
+    /// Takes a backend's images from its list.
+    pub fn replace_images(&self, backend: &BackendName, images: Vec<Image>) {
+        self.write().images.replace(backend, images);
+    }
+
     /// Notes a container that was just created.
-    pub fn created(&self, backend: &BackendName, id: &str, name: Option<&str>) {
+    pub fn created(
+        &self,
+        backend: &BackendName,
+        id: &str,
+        name: Option<&str>,
+        group: Option<Group>,
+    ) {
         self.write()
-            .insert(backend, id, name, Stage::Created(Instant::now()));
+            .insert(backend, id, name, Stage::Created(Instant::now()), group);
     }
 
     /// Notes a container that was found by asking.
-    pub fn found(&self, backend: &BackendName, id: &str, name: Option<&str>, stage: Stage) {
-        self.write().insert(backend, id, name, stage);
+    pub fn found(
+        &self,
+        backend: &BackendName,
+        id: &str,
+        name: Option<&str>,
+        stage: Stage,
+        group: Option<Group>,
+    ) {
+        self.write().insert(backend, id, name, stage, group);
+    }
+
+    /// Notes a network.
+    pub fn network_created(&self, network: Network) {
+        self.write().insert_network(network);
+    }
+
+    /// Notes a network that was found in a list.
+    pub fn network_found(&self, network: Network) {
+        self.write().find_network(network);
+    }
+
+    /// Notes that a network was made anew on another backend: clients still know it by its old id.
+    pub fn network_moved(&self, old: &str, name: &str, backend: &BackendName) {
+        self.write().networks.moved(old, name, backend);
+    }
+
+    /// Notes that a network is gone.
+    pub fn network_removed(&self, id: &str) {
+        self.write().remove_network(id);
+    }
+
+    /// Notes that a backend's network of this name is gone.
+    pub fn network_forgotten(&self, name: &str, backend: &BackendName) {
+        let mut entries = self.write();
+        if let Lookup::Found(network) = entries.networks.find(name, Some(backend)) {
+            entries.remove_network(&network.id);
+        }
+    }
+
+    /// Notes a volume.
+    pub fn volume_created(&self, volume: Volume) {
+        self.write().insert_volume(volume);
+    }
+
+    /// Notes a volume that was found in a list.
+    pub fn volume_found(&self, volume: Volume) {
+        self.write().find_volume(volume);
+    }
+
+    /// Notes that a volume is gone from a backend.
+    pub fn volume_removed(&self, name: &str, backend: &BackendName) {
+        self.write().remove_volume(name, backend);
     }
 
     /// Notes that a container is gone.
@@ -151,9 +238,9 @@ impl Index {
         execs.insert(exec.to_owned(), (backend.clone(), Instant::now()));
     }
 
-    /// Follows an event of a backend.
-    pub fn follow(&self, backend: &BackendName, event: &Event) {
-        self.write().follow(backend, event);
+    /// Follows an event of a backend; tells which of its lists must be read again.
+    pub fn follow(&self, backend: &BackendName, event: &Event) -> Option<Stale> {
+        self.write().follow(backend, event)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
@@ -172,11 +259,11 @@ mod tests {
     fn index() -> Index {
         let index = Index::default();
         let (one, two): (BackendName, BackendName) = ("node1".into(), "node2".into());
-        index.found(&one, "aaa1", Some("web"), Stage::Running);
-        index.found(&two, "aaa2", Some("db"), Stage::Stopped);
-        index.found(&two, "bbb1", Some("aaa1x"), Stage::Running);
-        index.found(&one, "ccc1", Some("twin"), Stage::Running);
-        index.found(&two, "ccc2", Some("twin"), Stage::Running);
+        index.found(&one, "aaa1", Some("web"), Stage::Running, None);
+        index.found(&two, "aaa2", Some("db"), Stage::Stopped, None);
+        index.found(&two, "bbb1", Some("aaa1x"), Stage::Running, None);
+        index.found(&one, "ccc1", Some("twin"), Stage::Running, None);
+        index.found(&two, "ccc2", Some("twin"), Stage::Running, None);
         index
     }
 
@@ -208,7 +295,7 @@ mod tests {
                 "{reference} {backend:?}"
             );
         }
-        assert_eq!(index.container("aaa", None), Lookup::SamePrefix);
+        assert_eq!(index.container("aaa", None), Lookup::SamePrefix(2));
         assert!(matches!(index.container("twin", None), Lookup::SameName(both) if both.len() == 2));
     }
 
@@ -232,7 +319,7 @@ mod tests {
             (1, 0, 1)
         );
         index.follow(&node, &event("start", "x"));
-        index.created(&node, "abc", Some("x"));
+        index.created(&node, "abc", Some("x"), None);
         assert_eq!(
             (counts().total, counts().running, counts().fresh),
             (1, 1, 0)

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{Method, Request};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::index::Stage;
+use super::index::{BackendName, Image, Network, Stage, Volume};
 use crate::{
     backend::{Backend, Engine},
     docker::{
         self,
+        group::{Group, Labels},
         version::{ApiVersion, Range},
     },
     error::Error,
@@ -21,16 +22,16 @@ const LIST_MAX: usize = 256 << 20;
 /// What a backend has.
 #[derive(Default)]
 pub struct Listing {
-    /// Id, name, stage.
-    pub containers: Vec<(String, Option<String>, Stage)>,
-    /// Names and ids.
-    pub networks: Vec<String>,
-    pub volumes: Vec<String>,
+    /// Id, name, stage, group.
+    pub containers: Vec<(String, Option<String>, Stage, Option<Group>)>,
+    pub networks: Vec<Network>,
+    pub volumes: Vec<Volume>,
+    pub images: Vec<Image>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Container {
+struct ListedContainer {
     id: String,
     names: Option<Vec<String>>,
     /// Seconds since the epoch, by the daemon's clock.
@@ -38,25 +39,40 @@ struct Container {
     created: u64,
     #[serde(default)]
     state: String,
+    labels: Option<Labels>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Network {
+struct ListedNetwork {
     id: String,
     name: String,
+    #[serde(default)]
+    driver: String,
+    labels: Option<Labels>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Volumes {
-    volumes: Option<Vec<Volume>>,
+struct ListedVolumes {
+    volumes: Option<Vec<ListedVolume>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Volume {
+struct ListedVolume {
     name: String,
+    #[serde(default)]
+    driver: String,
+    labels: Option<Labels>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedImage {
+    id: String,
+    repo_tags: Option<Vec<String>>,
+    repo_digests: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -96,33 +112,86 @@ pub(super) async fn engine(backend: &Backend) -> Result<Engine, Error> {
 
 /// Asks a daemon for everything it has.
 pub(super) async fn listing(backend: &Backend) -> Result<Listing, Error> {
-    let containers: Vec<Container> = ask(backend, "/containers/json?all=1").await?;
-    let networks: Vec<Network> = ask(backend, "/networks").await?;
-    let volumes: Volumes = ask(backend, "/volumes").await?;
+    let containers: Vec<ListedContainer> = ask(backend, "/containers/json?all=1").await?;
     Ok(Listing {
-        containers: containers.into_iter().map(Container::entry).collect(),
-        networks: networks
-            .into_iter()
-            .flat_map(|network| [network.id, network.name])
-            .collect(),
-        volumes: volumes
-            .volumes
-            .unwrap_or_default()
-            .into_iter()
-            .map(|volume| volume.name)
-            .collect(),
+        containers: containers.into_iter().map(ListedContainer::entry).collect(),
+        networks: networks(backend).await?,
+        volumes: volumes(backend).await?,
+        images: images(backend).await?,
     })
 }
 
-impl Container {
-    fn entry(self) -> (String, Option<String>, Stage) {
+/// Asks a daemon for its networks.
+pub(super) async fn networks(backend: &Backend) -> Result<Vec<Network>, Error> {
+    let networks: Vec<ListedNetwork> = ask(backend, "/networks").await?;
+    let entry = |network| ListedNetwork::entry(network, &backend.name);
+    Ok(networks.into_iter().map(entry).collect())
+}
+
+/// Asks a daemon for its volumes.
+pub(super) async fn volumes(backend: &Backend) -> Result<Vec<Volume>, Error> {
+    let listed: ListedVolumes = ask(backend, "/volumes").await?;
+    let entry = |volume| ListedVolume::entry(volume, &backend.name);
+    Ok(listed
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .map(entry)
+        .collect())
+}
+
+/// Asks a daemon for its images.
+pub(super) async fn images(backend: &Backend) -> Result<Vec<Image>, Error> {
+    let images: Vec<ListedImage> = ask(backend, "/images/json").await?;
+    Ok(images.into_iter().map(ListedImage::entry).collect())
+}
+
+impl ListedContainer {
+    fn entry(self) -> (String, Option<String>, Stage, Option<Group>) {
         let name = own_name(self.names.as_deref().unwrap_or_default());
         let stage = match self.state.as_str() {
             "created" => Stage::Created(ago(self.created)),
             "running" | "paused" | "restarting" => Stage::Running,
             _ => Stage::Stopped,
         };
-        (self.id, name, stage)
+        let group = self.labels.and_then(|labels| labels.group());
+        (self.id, name, stage, group)
+    }
+}
+
+impl ListedNetwork {
+    fn entry(self, backend: &BackendName) -> Network {
+        Network {
+            backend: backend.clone(),
+            group: self.labels.and_then(|labels| labels.group()),
+            id: self.id,
+            name: self.name,
+            driver: self.driver,
+            made: None,
+        }
+    }
+}
+
+impl ListedVolume {
+    fn entry(self, backend: &BackendName) -> Volume {
+        Volume {
+            backend: backend.clone(),
+            group: self.labels.and_then(|labels| labels.group()),
+            name: self.name,
+            driver: self.driver,
+            made: None,
+        }
+    }
+}
+
+impl ListedImage {
+    fn entry(self) -> Image {
+        let references = self.repo_tags.into_iter().chain(self.repo_digests);
+        let references = references.flatten();
+        Image {
+            id: self.id,
+            references: references.filter(|name| !name.contains("<none>")).collect(),
+        }
     }
 }
 
@@ -138,7 +207,7 @@ fn ago(seconds: u64) -> Instant {
 }
 
 /// A container's own name among its names; those with an inner slash are links.
-pub(super) fn own_name(names: &[String]) -> Option<String> {
+fn own_name(names: &[String]) -> Option<String> {
     let names = names.iter().map(|name| name.trim_start_matches('/'));
     names
         .filter(|name| !name.is_empty())

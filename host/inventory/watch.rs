@@ -1,11 +1,11 @@
 //! The watcher of one backend: finds out what it has, follows its events, probes it, and comes back after a failure.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use http::{Method, Request};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-use super::{Index, Timing, listing};
+use super::{Index, Timing, index::Stale, listing};
 use crate::{
     backend::Backend,
     docker::{self, event::Event, lines::Lines},
@@ -19,6 +19,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MISSES: u32 = 1;
 /// How many times the limit reading all lists of a backend may take.
 const LISTING: u32 = 6;
+/// How long a list that is out of date waits for more news before it is read again.
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// Watches until dropped.
 pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing) {
@@ -88,9 +90,11 @@ impl Watch {
         let mut probes = interval(self.timing.probe_interval);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut missed = 0;
+        let mut news = News::default();
         loop {
             tokio::select! {
-                line = events.next() => self.event(line)?,
+                line = events.next() => news.add(self.event(line)?),
+                () = news.settled() => self.refresh(&mut news).await?,
                 _ = probes.tick() => match self.within(self.ping()).await {
                     // Busy, perhaps: one answer that is late cuts nobody off.
                     Err(Loss::Silent(_)) if missed < MISSES => missed += 1,
@@ -133,7 +137,8 @@ impl Watch {
     }
 
     async fn events(&self) -> Result<Lines, Error> {
-        let filters = "%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C%22volume%22%5D%7D";
+        let filters =
+            "%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C%22volume%22%2C%22image%22%5D%7D";
         let response = self.get(&format!("/events?filters={filters}")).await?;
         Ok(Lines::new(response.into_body()))
     }
@@ -164,13 +169,74 @@ impl Watch {
         }
     }
 
-    fn event(&self, line: Result<Option<bytes::Bytes>, docker::BodyError>) -> Result<(), Error> {
+    /// Reads the lists again that events did not tell enough about.
+    async fn refresh(&self, news: &mut News) -> Result<(), Loss> {
+        for stale in std::mem::take(&mut news.stale) {
+            let refreshed = refresh(&self.backend, &self.index, stale);
+            self.limited(self.timing.timeout * LISTING, refreshed)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn event(
+        &self,
+        line: Result<Option<bytes::Bytes>, docker::BodyError>,
+    ) -> Result<Option<Stale>, Error> {
         let line = line
             .map_err(|e| self.failed(e))?
             .ok_or_else(|| self.failed("its event stream ended"))?;
         let event: Event =
             serde_json::from_slice(&line).map_err(|e| self.failed(format!("its events: {e}")))?;
-        self.index.follow(&self.backend.name, &event);
-        Ok(())
+        Ok(self.index.follow(&self.backend.name, &event))
     }
+}
+
+/// Lists that are out of date.
+#[derive(Default)]
+struct News {
+    stale: BTreeSet<Stale>,
+    at: Option<Instant>,
+}
+
+impl News {
+    fn add(&mut self, stale: Option<Stale>) {
+        if let Some(stale) = stale {
+            if self.stale.is_empty() {
+                self.at = Some(Instant::now() + SETTLE);
+            }
+            self.stale.insert(stale);
+        }
+    }
+
+    /// Waits until there is news and more of it has had time to come.
+    async fn settled(&self) {
+        match self.at {
+            Some(at) if !self.stale.is_empty() => sleep_until(at).await,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Reads one list of a backend again.
+pub(super) async fn refresh(backend: &Backend, index: &Index, stale: Stale) -> Result<(), Error> {
+    // Lists are taken in the order in which they were read.
+    let _turn = backend.listing.lock().await;
+    match stale {
+        Stale::Images => index.replace_images(&backend.name, listing::images(backend).await?),
+        // What is gone says so by an event; what was made a moment ago may not be in the list yet.
+        Stale::Networks => {
+            let networks = listing::networks(backend).await?;
+            networks
+                .into_iter()
+                .for_each(|network| index.network_found(network));
+        }
+        Stale::Volumes => {
+            let volumes = listing::volumes(backend).await?;
+            volumes
+                .into_iter()
+                .for_each(|volume| index.volume_found(volume));
+        }
+    }
+    Ok(())
 }

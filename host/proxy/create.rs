@@ -1,5 +1,7 @@
 //! `POST /containers/create`: from the client's body to a container on the right backend.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use tokio::sync::OwnedMutexGuard;
@@ -13,7 +15,15 @@ use super::{
 use crate::{
     backend::Backend,
     config::Pull,
-    docker::{self, Body, call::Call, create::Create, edit, names, reference::Reference},
+    docker::{
+        self, Body,
+        call::Call,
+        create::{Create, Tie},
+        edit,
+        group::Group,
+        names,
+        reference::Reference,
+    },
     error::Error,
     inventory::index::Located,
     plugin::{Hook, map, route},
@@ -30,6 +40,9 @@ struct Creation {
     image: String,
     /// What the body names in the end.
     final_image: String,
+    /// What it refers to.
+    ties: Vec<Tie>,
+    group: Option<Group>,
     /// What tells this create from others in the memory of runs.
     digest: String,
     /// Nobody else takes the name meanwhile.
@@ -67,10 +80,12 @@ impl Proxy {
             body,
             image: create.image.clone().unwrap_or_default(),
             final_image: create.image.clone().unwrap_or_default(),
+            ties: create.ties(),
+            group: create.group(),
             digest,
             _reserved: reserved,
         };
-        let destination = self.destination(turn, &creation, &create).await?;
+        let destination = self.destination(turn, &creation).await?;
         self.send_create(turn, creation, destination).await
     }
 
@@ -84,7 +99,7 @@ impl Proxy {
             "" => names::invent(|name| self.inventory.index.name_owner(name).is_some()),
             name => name.to_owned(),
         };
-        let reserved = self.names.reserve(&name).await;
+        let reserved = self.locks.containers.reserve(&name).await;
         match self.holder(turn, &name).await {
             Some(owner) => Err(Error::refused(
                 StatusCode::CONFLICT,
@@ -110,12 +125,7 @@ impl Proxy {
     }
 
     /// The backend of the run that this create repeats, else a new placement.
-    async fn destination(
-        &self,
-        turn: &Turn,
-        creation: &Creation,
-        create: &Create,
-    ) -> Result<Destination, Error> {
+    async fn destination(&self, turn: &Turn, creation: &Creation) -> Result<Destination, Error> {
         let run = self.usable_run(turn, creation).await?;
         if let Some(run) = run.as_ref().filter(|run| !run.is_only_pulled()) {
             let backend = turn.backend(&run.backend)?;
@@ -124,7 +134,11 @@ impl Proxy {
             }
             return Ok(Destination {
                 placed: Placed {
-                    under_way: self.places.begin(&backend, &creation.name),
+                    under_way: self.places.begin(
+                        &backend,
+                        Some(&creation.name),
+                        creation.group.clone(),
+                    ),
                     backend,
                     body: run.body.clone(),
                 },
@@ -132,7 +146,6 @@ impl Proxy {
             });
         }
         let body = text(&creation.body)?;
-        let ties = create.ties();
         let platform = creation.call.query.filled("platform");
         let newcomer = Newcomer {
             subject: route::Subject::Container,
@@ -140,7 +153,8 @@ impl Proxy {
             image: Some(&creation.image),
             platform: platform.as_deref(),
             body: Some(&body),
-            ties: &ties,
+            ties: &creation.ties,
+            group: creation.group.clone(),
             near: run.as_ref().map(|run| run.backend.as_str()),
             client: &creation.call.client,
         };
@@ -174,6 +188,7 @@ impl Proxy {
             creation.final_image = edit::read(body, "Image").unwrap_or(creation.final_image);
         }
         let backend = placed.backend.clone();
+        self.equip(turn, &creation, &backend).await?;
         let mut answer = self.attempt(turn, &creation, &backend).await?;
         // Twice: the first time somebody else's pull may have been waited for, and have failed.
         for _ in 0..2 {
@@ -186,6 +201,21 @@ impl Proxy {
         }
         self.settle(&creation, destination, &answer).await?;
         Ok(answer.map(docker::full))
+    }
+
+    /// Brings to a backend what the flock has and the container needs: its image, and what is the same everywhere.
+    async fn equip(
+        &self,
+        turn: &Turn,
+        creation: &Creation,
+        backend: &Arc<Backend>,
+    ) -> Result<(), Error> {
+        let image = &creation.final_image;
+        if is_reference(image) {
+            let holders = self.inventory.index.image(image);
+            self.bring_image(turn, image, &holders, backend).await?;
+        }
+        self.share(turn, &creation.ties, backend).await
     }
 
     /// One attempt to create: `map` hooks, then the backend.
@@ -250,9 +280,12 @@ impl Proxy {
             .and_then(|body| edit::read::<String>(body, "Id"));
         if let (StatusCode::CREATED, Some(id)) = (answer.status(), id) {
             let backend = &placed.backend.name;
-            self.inventory
-                .index
-                .created(backend, &id, Some(&creation.name));
+            self.inventory.index.created(
+                backend,
+                &id,
+                Some(&creation.name),
+                creation.group.clone(),
+            );
             return match run {
                 Some(run) => self.runs.done(image, &run, client).await,
                 None => Ok(()),

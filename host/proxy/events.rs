@@ -31,12 +31,17 @@ const PAUSE: Duration = Duration::from_millis(200);
 impl Proxy {
     /// Opens the stream of every backend and joins them. The head is sent at once: clients wait for it before they do
     /// what they want to see.
-    pub(super) async fn events(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
+    pub(super) async fn events(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
         turn.some_backend()?;
+        let concerned = turn.selected(&mut call.query);
         let call = Arc::new(call);
         let until = Until::of(&call.query);
-        let sources = turn.flock.backends().iter().map(|backend| Source {
-            backend: backend.clone(),
+        let sources = concerned.into_iter().map(|backend| Source {
+            backend,
             inventory: self.inventory.clone(),
             turn: turn.clone(),
             call: call.clone(),

@@ -16,6 +16,9 @@ use crate::{
 /// The longest answer of one backend that is merged.
 const ANSWER_MAX: usize = 256 << 20;
 
+/// For work that takes as long as it takes; only backends that are down are left out.
+pub(super) const PATIENT: Duration = Duration::from_secs(24 * 3600);
+
 /// Names the backends that a merged answer lacks.
 const MISSING: HeaderName = HeaderName::from_static("flockerd-missing");
 
@@ -73,6 +76,7 @@ async fn one(
             .map_err(|reason| Error::backend(&backend.name, reason))
     };
     let late = |_| {
+        backend.mark_late();
         Err(Error::backend(
             &backend.name,
             format!("no answer within {limit:?}"),
@@ -84,6 +88,22 @@ async fn one(
 }
 
 impl Answers {
+    /// Many answers as one.
+    pub(super) fn join(all: Vec<Result<Self, Error>>) -> Result<Self, Error> {
+        let mut joined = Self {
+            ok: Vec::new(),
+            refused: Vec::new(),
+            missing: Vec::new(),
+        };
+        for answers in all {
+            let answers = answers?;
+            joined.ok.extend(answers.ok);
+            joined.refused.extend(answers.refused);
+            joined.missing.extend(answers.missing);
+        }
+        Ok(joined)
+    }
+
     /// What to answer when no backend gave a good answer: the first refusal, or that nobody answered. None when there
     /// is something to merge, be it the nothing of an empty flock.
     pub(super) fn refusal(&mut self) -> Option<Result<Response<Body>, Error>> {

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
 
-use super::{Proxy, Reply, Turn, forward, local};
+use super::{Proxy, Reply, Turn, builds::InUse, forward, local};
 use crate::{
-    backend::Hijacked,
-    docker::{self, call::Call, endpoint::Object},
+    backend::{Backend, Hijacked},
+    docker::{self, action::Object, call::Call},
     error::Error,
     socket::Socket,
 };
@@ -21,6 +21,21 @@ pub struct Hijack {
     pub socket: Socket,
     /// What the backend sent after its head.
     pub early: Bytes,
+    /// What ends when the connection does.
+    pub held: Option<InUse>,
+}
+
+impl Reply {
+    /// The same, with something that ends when the connection does, if it leaves HTTP.
+    pub(super) fn holding(self, held: InUse) -> Self {
+        match self {
+            Self::Hijack(hijack) => Self::Hijack(Hijack {
+                held: Some(held),
+                ..hijack
+            }),
+            answered => answered,
+        }
+    }
 }
 
 impl Proxy {
@@ -36,6 +51,16 @@ impl Proxy {
         object: Object,
     ) -> Result<Reply, Error> {
         let backend = self.locate(turn, &mut call, object).await?;
+        self.leave(turn, call, &backend).await
+    }
+
+    /// Asks a backend to leave HTTP with a call.
+    pub(super) async fn leave(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+        backend: &Backend,
+    ) -> Result<Reply, Error> {
         let asked = call.headers.get(header::UPGRADE).cloned();
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
         call.set_body(body);
@@ -55,6 +80,7 @@ impl Proxy {
                 head: wire(turn, head, asked.is_some()),
                 socket,
                 early,
+                held: None,
             })),
         }
     }

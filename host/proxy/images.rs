@@ -1,4 +1,8 @@
-//! Images that several backends have: tags and removals reach every holder.
+//! Images: what a reference means on the flock, and calls that reach every holder.
+
+mod list;
+mod load;
+mod save;
 
 use std::sync::Arc;
 
@@ -6,21 +10,67 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Method, Response, StatusCode, response::Parts};
 
-use super::{Proxy, Turn, forward, lists, target};
+use super::{
+    Proxy, Turn, forward, items,
+    locate::{encode, split_backend},
+    target,
+};
 use crate::{
     backend::Backend,
-    docker::{self, Body, call::Call, edit, message, query::Query},
+    docker::{self, Body, action::Images, call::Call, edit, message, query::Query},
     error::Error,
+    inventory::index::{Holders, Stale},
 };
 
 /// What one backend answered.
 type Answer = (Parts, Bytes);
 
+/// The path of an image's inspect.
+pub(super) fn path(reference: &str) -> String {
+    format!("/images/{}/json", encode(reference))
+}
+
 impl Proxy {
+    pub(super) async fn images(
+        self: &Arc<Self>,
+        turn: &Turn,
+        call: Call,
+        action: Images,
+    ) -> Result<Response<Body>, Error> {
+        match action {
+            Images::List => self.image_list(turn, call).await,
+            Images::Create => self.image_create(turn, call).await,
+            Images::Load => self.image_load(turn, call).await,
+            Images::Save => self.image_save(turn, call).await,
+            Images::Push => self.image_push(turn, call).await,
+            Images::Tag => self.image_tag(turn, call).await,
+            Images::Remove => self.image_remove(turn, call).await,
+        }
+    }
+
+    /// `POST /images/{image}/push`: from the backend that has what the tag means; all tags from the one that has most
+    /// of them.
+    async fn image_push(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+        let name = call.reference().into_owned();
+        let backend = match call.query.filled("tag") {
+            Some(tag) => self.image(turn, &format!("{name}:{tag}")).await?,
+            None => {
+                let tags = self.inventory.index.tags(&name).into_iter();
+                let usable = tags.filter(|(backend, _)| turn.is_usable(backend));
+                let most = usable.max_by_key(|(_, count)| *count);
+                most.map_or_else(|| turn.home(), |(backend, _)| turn.backend(&backend))?
+            }
+        };
+        super::locate::name_alone(turn, &mut call, &name);
+        backend.send(forward::request(turn, call)?).await
+    }
+
     /// `POST /images/{image}/tag` on every backend that has the image.
-    pub(super) async fn image_tag(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
-        let holders = self.holders_or_home(turn, &call).await?;
+    async fn image_tag(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
+        let holders = self.image_holders(turn, &call.reference()).await?;
+        let holders = turn.usable_or_home(&holders.exact)?;
         let answers = self.on_all(turn, &call, &holders).await?;
+        self.relist(&holders).await;
         let worst = answers
             .into_iter()
             .max_by_key(|(head, _)| head.status.as_u16());
@@ -29,34 +79,84 @@ impl Proxy {
 
     /// `DELETE /images/{image}` on every backend that has it. Those where containers use it go first, one by one: when
     /// one refuses, nothing has happened elsewhere.
-    pub(super) async fn image_remove(
+    async fn image_remove(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
+        let holders = self.image_holders(turn, &call.reference()).await?;
+        let holders = turn.usable_or_home(&holders.any)?;
+        let answer = self.remove_from(turn, &call, &holders).await;
+        self.relist(&holders).await;
+        answer
+    }
+
+    async fn remove_from(
         &self,
         turn: &Turn,
-        call: Call,
+        call: &Call,
+        holders: &[Arc<Backend>],
     ) -> Result<Response<Body>, Error> {
-        let holders = self.holders_or_home(turn, &call).await?;
         let mut done = Vec::new();
         let mut easy = Vec::new();
         for backend in holders {
-            match self.is_used(turn, &backend, &call.reference()).await? {
-                true => done.push(self.on_one(turn, &call, &backend).await?),
-                false => easy.push(backend),
+            match self.is_used(turn, backend, &call.reference()).await? {
+                true => done.push(self.on_one(turn, call, backend).await?),
+                false => easy.push(backend.clone()),
             }
             if let Some(at) = done.iter().position(|(head, _)| !head.status.is_success()) {
                 return Ok(whole(done.swap_remove(at)));
             }
         }
-        done.extend(self.on_all(turn, &call, &easy).await?);
+        done.extend(self.on_all(turn, call, &easy).await?);
         joined(done)
     }
 
-    /// The backends that have the image; when none has it the first one, whose 404 is the right answer.
-    async fn holders_or_home(&self, turn: &Turn, call: &Call) -> Result<Vec<Arc<Backend>>, Error> {
-        let mut holders = self.image_holders(turn, &call.reference()).await?;
-        if holders.is_empty() {
-            holders.extend(turn.flock.usable().next().cloned());
+    /// Reads the lists of images again before the client reads its answer: its next call relies on them. A backend that
+    /// does not answer tells by its events when it is back.
+    pub(super) async fn relist(&self, backends: &[Arc<Backend>]) {
+        let lists = backends
+            .iter()
+            .map(|backend| self.inventory.refresh(backend, Stale::Images));
+        for error in join_all(lists).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "images cannot be listed");
         }
-        Ok(holders)
+    }
+
+    /// The backend that has what an image reference means; when none has it, the first one, whose 404 is the right
+    /// answer.
+    pub(super) async fn image(&self, turn: &Turn, reference: &str) -> Result<Arc<Backend>, Error> {
+        if let (_, Some(backend)) = split_backend(turn, reference) {
+            return turn.backend(backend);
+        }
+        let holders = self.image_holders(turn, reference).await?;
+        let first = turn.first_usable(&holders.exact);
+        match (first, holders.exact.first()) {
+            (Some(backend), _) => Ok(backend),
+            (None, Some(name)) if holders.is_written => {
+                Err(Error::backend(name, format!("image {reference} is there")))
+            }
+            _ => match turn.first_usable(&holders.any) {
+                Some(backend) => Ok(backend),
+                None => turn.home(),
+            },
+        }
+    }
+
+    /// What an image reference means and who has it. When the index does not know, the backends are asked.
+    pub(super) async fn image_holders(
+        &self,
+        turn: &Turn,
+        reference: &str,
+    ) -> Result<Holders, Error> {
+        let known = self.inventory.index.image(reference);
+        if !known.any.is_empty() {
+            return Ok(known);
+        }
+        let answers = self.ask(turn, &path(reference), None).await?;
+        let holders = answers.holders();
+        let any: Vec<_> = holders.map(|backend| backend.name.clone()).collect();
+        Ok(Holders {
+            exact: any.clone(),
+            any,
+            ..Holders::default()
+        })
     }
 
     async fn on_all(
@@ -82,7 +182,7 @@ impl Proxy {
         let query = Query("all=1".into()).with("filters", &filters);
         let request = forward::own(turn, Method::GET, "/containers/json", &query.0)?;
         let (head, body) = target::read(backend.send(request).await?, backend).await?;
-        Ok(head.status.is_success() && !lists::parse(&backend.name, &body)?.is_empty())
+        Ok(head.status.is_success() && !items::parse(&backend.name, &body)?.is_empty())
     }
 }
 
@@ -121,6 +221,22 @@ fn joined(answers: Vec<Answer>) -> Result<Response<Body>, Error> {
         StatusCode::OK,
         edit::array(records.into_iter()),
     ))
+}
+
+impl Turn {
+    /// Those of a name that can be asked; when there is none the first backend, whose 404 is the right answer.
+    fn usable_or_home(&self, names: &[Arc<str>]) -> Result<Vec<Arc<Backend>>, Error> {
+        let usable = self.flock.usable();
+        let holders: Vec<_> = usable
+            .filter(|backend| names.contains(&backend.name))
+            .cloned()
+            .collect();
+        match (holders.is_empty(), names.first()) {
+            (false, _) => Ok(holders),
+            (true, Some(name)) => Err(Error::backend(name, "the image is there")),
+            (true, None) => Ok(vec![self.home()?]),
+        }
+    }
 }
 
 fn whole((head, body): Answer) -> Response<Body> {

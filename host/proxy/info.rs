@@ -1,11 +1,13 @@
 //! `GET /info`: the flock as one daemon.
 
+use std::collections::BTreeSet;
+
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Proxy, Turn, forward, local};
+use super::{Proxy, Turn, forward, items, local};
 use crate::{
-    docker::{Body, call::Call, message},
+    docker::{Body, call::Call, edit, message},
     error::Error,
 };
 
@@ -72,6 +74,31 @@ impl Proxy {
             StatusCode::OK,
             Value::Object(info).to_string(),
         )))
+    }
+
+    /// `GET /plugins` of all backends, each plugin once.
+    pub(super) async fn plugin_list(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
+        let mut answers = self.ask_lists(turn, &mut call).await?;
+        if let Some(refusal) = answers.refusal() {
+            return refusal;
+        }
+        let mut plugins: Vec<&str> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (backend, body) in &answers.ok {
+            for plugin in items::parse(&backend.name, body)? {
+                let name = edit::member(plugin, "Name").unwrap_or_default();
+                let id = edit::member(plugin, "Id").unwrap_or_default();
+                if seen.insert((name, id)) {
+                    plugins.push(plugin);
+                }
+            }
+        }
+        let text = edit::array(plugins.into_iter());
+        Ok(answers.mark(message::json(StatusCode::OK, text)))
     }
 
     /// Pairs, as the CLI prints them under "Storage Driver".

@@ -1,14 +1,18 @@
-//! Lists made of every backend's list.
+//! `GET /containers/json`: every backend's list as one.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Proxy, Turn, fanout::Answers, forward};
+use super::{
+    Proxy, Turn,
+    fanout::{self, Answers},
+    forward, items,
+};
 use crate::{
-    docker::{Body, call::Call, edit, message, query::Query},
+    docker::{Body, call::Call, edit, filters, message, query::Query},
     error::Error,
 };
 
@@ -28,29 +32,12 @@ struct Container<'a> {
     labels: Option<&'a RawValue>,
 }
 
-/// What grouping reads of a listed image.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Image {
-    id: String,
-    #[serde(default)]
-    created: i64,
-    repo_tags: Option<Vec<String>>,
-    repo_digests: Option<Vec<String>>,
-    #[serde(default = "unknown")]
-    containers: i64,
-}
-
-fn unknown() -> i64 {
-    -1
-}
-
-/// A cut of the list at a container that only one backend knows.
-struct Cut {
-    /// The container's creation, in seconds since the epoch.
-    created: i64,
+/// A cut of a list at an object that not every backend knows.
+pub(super) struct Cut {
+    /// The object's creation, in seconds since the epoch.
+    pub(super) created: i64,
     /// Keep what is older, else what is newer.
-    before: bool,
+    pub(super) before: bool,
 }
 
 impl Proxy {
@@ -70,16 +57,16 @@ impl Proxy {
             // The cut is made here, so the daemons must not limit before it. A limit implies all states.
             call.query = call.query.without("limit").with("all", "1");
         }
-        let mut answers = self.ask_list(turn, &call).await?;
+        let mut answers = self.ask_lists(turn, &mut call).await?;
         if let Some(refusal) = answers.refusal() {
             return refusal;
         }
-        let mut items = Vec::new();
+        let mut listed = Vec::new();
         for (backend, body) in &answers.ok {
-            for item in parse(&backend.name, body)? {
-                let container: Container<'_> = item_of(&backend.name, item)?;
+            for item in items::parse(&backend.name, body)? {
+                let container: Container<'_> = items::read(&backend.name, item)?;
                 if cuts.iter().all(|cut| cut.keeps(container.created)) {
-                    items.push((
+                    listed.push((
                         Reverse(container.created),
                         container.id.clone(),
                         mark(item, &container, &backend.name),
@@ -87,59 +74,18 @@ impl Proxy {
                 }
             }
         }
-        items.sort_unstable();
-        items.dedup_by(|a, b| a.1 == b.1);
-        items.truncate(limit.unwrap_or(usize::MAX));
-        let text = edit::array(items.iter().map(|(.., item)| item.as_str()));
+        listed.sort_unstable();
+        listed.dedup_by(|a, b| a.1 == b.1);
+        listed.truncate(limit.unwrap_or(usize::MAX));
+        let text = edit::array(listed.iter().map(|(.., item)| item.as_str()));
         Ok(answers.mark(message::json(StatusCode::OK, text)))
     }
 
-    /// `GET /images/json` of all backends, one row an image.
-    pub(super) async fn image_list(
-        &self,
-        turn: &Turn,
-        call: Call,
-    ) -> Result<Response<Body>, Error> {
-        let filters = call.query.get("filters").unwrap_or_default().into_owned();
-        if ["before", "since"]
-            .iter()
-            .any(|name| !filter_values(&filters, name).is_empty())
-        {
-            return Err(Error::NotServed {
-                endpoint: "GET /images/json with before or since".into(),
-            });
-        }
-        let mut answers = self.ask_list(turn, &call).await?;
-        if let Some(refusal) = answers.refusal() {
-            return refusal;
-        }
-        let mut images: BTreeMap<String, (Image, &str, bool)> = BTreeMap::new();
-        for (backend, body) in &answers.ok {
-            for item in parse(&backend.name, body)? {
-                let image: Image = item_of(&backend.name, item)?;
-                match images.get_mut(&image.id) {
-                    Some((known, _, changed)) => *changed |= known.join(image),
-                    None => drop(images.insert(image.id.clone(), (image, item, false))),
-                }
-            }
-        }
-        let mut rows: Vec<_> = images.into_values().collect();
-        rows.sort_by(|(a, ..), (b, ..)| {
-            (Reverse(a.created), &a.id).cmp(&(Reverse(b.created), &b.id))
-        });
-        let texts: Vec<String> = rows
-            .into_iter()
-            .map(|(image, item, changed)| image.write(item, changed))
-            .collect();
-        let text = edit::array(texts.iter().map(String::as_str));
-        Ok(answers.mark(message::json(StatusCode::OK, text)))
-    }
-
-    /// Asks every backend for its list.
-    async fn ask_list(&self, turn: &Turn, call: &Call) -> Result<Answers, Error> {
+    /// Asks every backend that a call's filters concern for its list.
+    pub(super) async fn ask_lists(&self, turn: &Turn, call: &mut Call) -> Result<Answers, Error> {
+        let concerned = turn.selected(&mut call.query);
         let limit = self.settings.backend_timeout;
-        turn.ask_all(limit, |_| forward::request(turn, call.copy()))
-            .await
+        fanout::ask(&concerned, limit, |_| forward::request(turn, call.copy())).await
     }
 
     /// Takes `before` and `since` out of a query: they name a container that one backend knows, the others would
@@ -147,22 +93,12 @@ impl Proxy {
     async fn cuts(&self, turn: &Turn, query: &mut Query) -> Result<Vec<Cut>, Error> {
         let mut cuts = Vec::new();
         for (name, before) in [("before", true), ("since", false)] {
-            let mut references: Vec<String> = query
-                .filled(name)
-                .map(|name| name.into_owned())
-                .into_iter()
-                .collect();
-            *query = if references.is_empty() {
-                query.clone()
-            } else {
-                query.without(name)
-            };
-            let filters = query.get("filters").unwrap_or_default().into_owned();
-            let listed = filter_values(&filters, name);
-            if !listed.is_empty() {
-                *query = query.with("filters", &without_filter(&filters, name));
-                references.extend(listed);
+            let mut references: Vec<String> = Vec::new();
+            if let Some(reference) = query.filled(name).map(|name| name.into_owned()) {
+                *query = query.without(name);
+                references.push(reference);
             }
+            references.extend(filters::take(query, name, |_| true));
             for reference in references {
                 let created = self.created(turn, &reference).await?;
                 cuts.push(Cut { created, before });
@@ -179,7 +115,7 @@ impl Proxy {
         let query = Query("all=1".into()).with("filters", &filters);
         let request = forward::own(turn, http::Method::GET, "/containers/json", &query.0)?;
         let (_, body) = super::target::read(backend.send(request).await?, &backend).await?;
-        let listed = parse(&backend.name, &body)?
+        let listed = items::parse(&backend.name, &body)?
             .first()
             .and_then(|item| edit::read(item, "Created"));
         listed.ok_or_else(|| {
@@ -192,58 +128,12 @@ impl Proxy {
 }
 
 impl Cut {
-    fn keeps(&self, created: i64) -> bool {
+    pub(super) fn keeps(&self, created: i64) -> bool {
         if self.before {
             created < self.created
         } else {
             created > self.created
         }
-    }
-}
-
-impl Image {
-    /// Unites another backend's row of the same image with this one; true when this changed anything.
-    fn join(&mut self, other: Self) -> bool {
-        let before = (
-            self.repo_tags.clone(),
-            self.repo_digests.clone(),
-            self.containers,
-        );
-        unite(&mut self.repo_tags, other.repo_tags);
-        unite(&mut self.repo_digests, other.repo_digests);
-        if other.containers >= 0 {
-            self.containers = self.containers.max(0) + other.containers;
-        }
-        before
-            != (
-                self.repo_tags.clone(),
-                self.repo_digests.clone(),
-                self.containers,
-            )
-    }
-
-    fn write(&self, item: &str, changed: bool) -> String {
-        if !changed {
-            return item.to_owned();
-        }
-        let list = |list: &Option<Vec<String>>| serde_json::json!(list).to_string();
-        let item = edit::insert(item, "RepoTags", &list(&self.repo_tags));
-        let item = edit::insert(&item, "RepoDigests", &list(&self.repo_digests));
-        edit::insert(&item, "Containers", &self.containers.to_string())
-    }
-}
-
-/// Unites two lists of references; `<none>` stands only where nothing else does.
-fn unite(into: &mut Option<Vec<String>>, from: Option<Vec<String>>) {
-    let Some(from) = from else { return };
-    let list = into.get_or_insert_default();
-    for reference in from {
-        if !list.contains(&reference) {
-            list.push(reference);
-        }
-    }
-    if list.iter().any(|reference| !reference.contains("<none>")) {
-        list.retain(|reference| !reference.contains("<none>"));
     }
 }
 
@@ -270,45 +160,6 @@ fn mark(item: &str, container: &Container<'_>, backend: &str) -> String {
     )
 }
 
-/// The items of a backend's list.
-pub(super) fn parse<'a>(backend: &str, body: &'a [u8]) -> Result<Vec<&'a str>, Error> {
-    let text = std::str::from_utf8(body).map_err(|reason| bad(backend, reason))?;
-    edit::items(text).map_err(|reason| bad(backend, reason))
-}
-
-fn item_of<'a, T: Deserialize<'a>>(backend: &str, item: &'a str) -> Result<T, Error> {
-    serde_json::from_str(item).map_err(|reason| bad(backend, reason))
-}
-
-fn bad(backend: &str, reason: impl ToString) -> Error {
-    Error::BadAnswer {
-        backend: backend.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
-/// The values of one filter, in either form: `{"k":{"v":true}}` of Go clients, `{"k":["v"]}` of others.
-fn filter_values(filters: &str, name: &str) -> Vec<String> {
-    match edit::read::<Value>(filters, name) {
-        Some(Value::Object(values)) => values
-            .into_iter()
-            .filter(|(_, on)| on == true)
-            .map(|(value, _)| value)
-            .collect(),
-        Some(Value::Array(values)) => values
-            .into_iter()
-            .filter_map(|value| Some(value.as_str()?.to_owned()))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn without_filter(filters: &str, name: &str) -> String {
-    let mut all: serde_json::Map<String, Value> = serde_json::from_str(filters).unwrap_or_default();
-    all.remove(name);
-    Value::Object(all).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,28 +179,5 @@ mod tests {
             let container: Container<'_> = serde_json::from_str(item).unwrap();
             assert_eq!(mark(item, &container, "n1"), expected);
         }
-    }
-
-    #[test]
-    fn one_image_on_two_backends_is_one_row() {
-        let mut image: Image =
-            serde_json::from_str(r#"{"Id":"x","RepoTags":["<none>:<none>"],"Containers":-1}"#)
-                .unwrap();
-        let other: Image =
-            serde_json::from_str(r#"{"Id":"x","RepoTags":["a:1"],"Containers":2}"#).unwrap();
-        assert!(image.join(other));
-        assert_eq!(image.repo_tags.unwrap(), ["a:1"]);
-        assert_eq!(image.containers, 2);
-    }
-
-    #[test]
-    fn filters_are_read_in_both_forms() {
-        assert_eq!(filter_values(r#"{"before":{"x":true}}"#, "before"), ["x"]);
-        assert_eq!(filter_values(r#"{"before":["x"]}"#, "before"), ["x"]);
-        assert!(filter_values("", "before").is_empty());
-        assert_eq!(
-            without_filter(r#"{"before":["x"],"label":["y"]}"#, "before"),
-            r#"{"label":["y"]}"#
-        );
     }
 }

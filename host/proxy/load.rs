@@ -9,7 +9,7 @@ use std::{
 use super::{Proxy, Turn};
 use crate::{
     backend::{Backend, Health},
-    docker::client::Client,
+    docker::{client::Client, group::Group},
     inventory::{
         Index,
         index::{BackendName, Counts},
@@ -33,11 +33,18 @@ pub(super) struct Places {
 /// By create and client connection, with the time since when.
 type Waiting = HashMap<(String, Arc<str>), (UnderWay, Instant)>;
 
-/// The creates under way, each with its backend and the name of what it creates.
+/// The creates under way.
 #[derive(Default)]
 struct Register {
     next: u64,
-    creates: BTreeMap<u64, (BackendName, String)>,
+    creates: BTreeMap<u64, Create>,
+}
+
+struct Create {
+    backend: BackendName,
+    /// A container's name; none for what is no load.
+    container: Option<String>,
+    group: Option<Group>,
 }
 
 /// One create under way to a backend, until this is dropped.
@@ -47,20 +54,39 @@ pub(super) struct UnderWay {
 }
 
 impl Places {
-    pub(super) fn begin(&self, backend: &Backend, name: &str) -> UnderWay {
+    pub(super) fn begin(
+        &self,
+        backend: &Backend,
+        container: Option<&str>,
+        group: Option<Group>,
+    ) -> UnderWay {
         let mut register = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let number = register.next;
         register.next += 1;
-        register
-            .creates
-            .insert(number, (backend.name.clone(), name.to_owned()));
+        let create = Create {
+            backend: backend.name.clone(),
+            container: container.map(str::to_owned),
+            group,
+        };
+        register.creates.insert(number, create);
         UnderWay {
             number,
             register: self.under_way.clone(),
         }
+    }
+
+    /// The backend to which a part of a group is under way.
+    pub(super) fn home(&self, group: &str) -> Option<BackendName> {
+        let register = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut creates = register.creates.values();
+        let first = creates.find(|create| create.group.as_deref() == Some(group));
+        first.map(|create| create.backend.clone())
     }
 
     /// Lets a create that was answered 404 count on: its client pulls and comes again.
@@ -130,10 +156,13 @@ impl Loads {
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for (backend, name) in register.creates.values() {
+        for create in register.creates.values() {
             // The daemon's event may come before its answer: what the index knows already counts there.
+            let Some(name) = &create.container else {
+                continue;
+            };
             if self.index.name_owner(name).is_none() {
-                counts.entry(backend.clone()).or_default().fresh += 1;
+                counts.entry(create.backend.clone()).or_default().fresh += 1;
             }
         }
         counts

@@ -8,8 +8,8 @@ use crate::{
     backend::Health,
     docker::{
         self, Body,
+        action::Refusal,
         call::{Call, page_not_found},
-        endpoint::Action,
         message,
     },
     error::Error,
@@ -117,22 +117,27 @@ pub(super) fn unknown(call: &Call) -> Result<Response<Body>, Error> {
     }
 }
 
-/// Why there is no swarm, in the daemon's words where it has words for it: libraries test for them.
-pub(super) fn no_swarm(action: Action) -> Error {
-    let (status, text) = match action {
-        Action::NoSwarmHere => (
-            StatusCode::NOT_IMPLEMENTED,
-            "swarm mode is not available through flockerd: it would bind a single backend",
-        ),
-        Action::NotPartOfSwarm => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This node is not part of a swarm",
-        ),
-        _ => (
+/// Why an endpoint is refused, in the daemon's words where it has words for it: libraries test for them.
+pub(super) fn refused(refusal: Refusal) -> Error {
+    let (status, text) = match refusal {
+        Refusal::NoSwarm => (
             StatusCode::SERVICE_UNAVAILABLE,
             "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
              node to swarm and try again.",
         ),
+        Refusal::NoSwarmHere => (
+            StatusCode::NOT_IMPLEMENTED,
+            "swarm mode is not available through flockerd: it would bind a single backend",
+        ),
+        Refusal::NotPartOfSwarm => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This node is not part of a swarm",
+        ),
+        Refusal::NoPlugins => (
+            StatusCode::NOT_IMPLEMENTED,
+            "plugins of a daemon are not changed through flockerd: do it on every backend itself",
+        ),
+        Refusal::NotFound => return page_not_found(),
     };
     Error::refused(status, text)
 }

@@ -4,12 +4,16 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 
-use super::{Proxy, Turn, fanout, forward};
+use super::{
+    Proxy, Turn,
+    fanout::{self, Answers},
+    forward,
+};
 use crate::{
     backend::Backend,
-    docker::{call::Call, edit, endpoint::Object},
+    docker::{action::Object, call::Call, edit, group::Labels},
     error::Error,
-    inventory::index::{Located, Lookup, Stage},
+    inventory::index::{BackendName, Located, Lookup, Stage},
 };
 
 /// How long a miss may ask the backends. The index is nearly always right: a hung backend must not make every 404 slow.
@@ -36,8 +40,37 @@ impl Proxy {
                 turn.backend(&located.backend)
             }
             Object::Exec => self.exec(turn, &reference).await,
-            Object::Image => self.image(turn, &reference).await,
+            Object::Image => {
+                let backend = self.image(turn, &reference).await?;
+                name_alone(turn, call, &reference);
+                Ok(backend)
+            }
+            Object::Volume => {
+                let backend = self.volume(turn, &reference).await?;
+                name_alone(turn, call, &reference);
+                Ok(backend)
+            }
+            Object::Plugin => {
+                let path = format!("/plugins/{}/json", encode(&reference));
+                let holder = self.ask(turn, &path, None).await?.holders().next().cloned();
+                holder.map_or_else(|| turn.home(), Ok)
+            }
         }
+    }
+
+    /// Asks the backends for something that the index does not know: it may have been created a moment ago by somebody
+    /// else. Those that are slow of late are left out.
+    pub(super) async fn ask(
+        &self,
+        turn: &Turn,
+        path: &str,
+        backend: Option<&str>,
+    ) -> Result<Answers, Error> {
+        let asked = turn.flock.usable().filter(|candidate| {
+            backend.is_none_or(|name| *candidate.name == *name) && !candidate.is_slow()
+        });
+        let limit = ASK.min(self.settings.backend_timeout);
+        fanout::ask(asked, limit, |_| forward::own(turn, Method::GET, path, "")).await
     }
 
     /// Finds a container by full id, name, unambiguous id prefix, or any of these with `@backend`. Returns the
@@ -50,8 +83,8 @@ impl Proxy {
         let (name, backend) = split_backend(turn, reference);
         let located = match self.inventory.index.container(name, backend) {
             Lookup::Found(located) => located,
-            Lookup::SameName(all) => return Err(same_name(name, &all)),
-            Lookup::SamePrefix => return Err(same_prefix(turn, name)),
+            Lookup::SameName(all) => return Err(same_containers(name, &all)),
+            Lookup::SamePrefix(_) => return Err(same_prefix(turn, name)),
             Lookup::Missing => self
                 .ask_for_container(turn, name, backend)
                 .await?
@@ -74,20 +107,14 @@ impl Proxy {
         backend: Option<&str>,
     ) -> Result<Option<Located>, Error> {
         let path = format!("/containers/{}/json", encode(name));
-        let asked = turn
-            .flock
-            .usable()
-            .filter(|candidate| backend.is_none_or(|name| *candidate.name == *name));
-        let limit = ASK.min(self.settings.backend_timeout);
-        let answers =
-            fanout::ask(asked, limit, |_| forward::own(turn, Method::GET, &path, "")).await?;
+        let answers = self.ask(turn, &path, backend).await?;
         let mut located = Vec::new();
         for (backend, body) in &answers.ok {
             located.extend(self.learn(backend, &String::from_utf8_lossy(body)));
         }
         match located.len() {
             0 | 1 => Ok(located.pop()),
-            _ => Err(same_name(name, &located)),
+            _ => Err(same_containers(name, &located)),
         }
     }
 
@@ -102,7 +129,12 @@ impl Proxy {
             Stage::Stopped
         };
         let name = name.as_deref().map(|name| name.trim_start_matches('/'));
-        self.inventory.index.found(&backend.name, &id, name, stage);
+        let labels =
+            edit::member(inspect, "Config").and_then(|config| edit::read(config, "Labels"));
+        let group = labels.and_then(|labels: Labels| labels.group());
+        self.inventory
+            .index
+            .found(&backend.name, &id, name, stage, group);
         Some(Located {
             backend: backend.name.clone(),
             id,
@@ -114,11 +146,7 @@ impl Proxy {
             return turn.backend(&backend);
         }
         let path = format!("/exec/{}/json", encode(id));
-        let limit = ASK.min(self.settings.backend_timeout);
-        let answers = fanout::ask(turn.flock.usable(), limit, |_| {
-            forward::own(turn, Method::GET, &path, "")
-        })
-        .await?;
+        let answers = self.ask(turn, &path, None).await?;
         let missing = || {
             Error::refused(
                 StatusCode::NOT_FOUND,
@@ -127,27 +155,12 @@ impl Proxy {
         };
         answers.holders().next().cloned().ok_or_else(missing)
     }
+}
 
-    /// The first backend, by name, that has an image; when none has it, the first one, whose 404 is the right answer.
-    async fn image(&self, turn: &Turn, reference: &str) -> Result<Arc<Backend>, Error> {
-        let holders = self.image_holders(turn, reference).await?;
-        let first = holders.first().or_else(|| turn.flock.usable().next());
-        first.cloned().ok_or(Error::NoBackend)
-    }
-
-    /// The backends that have an image, by name.
-    pub(super) async fn image_holders(
-        &self,
-        turn: &Turn,
-        reference: &str,
-    ) -> Result<Vec<Arc<Backend>>, Error> {
-        let path = format!("/images/{}/json", encode(reference));
-        let limit = self.settings.backend_timeout;
-        let answers = fanout::ask(turn.flock.usable(), limit, |_| {
-            forward::own(turn, Method::GET, &path, "")
-        })
-        .await?;
-        Ok(answers.holders().cloned().collect())
+/// Takes the backend out of a path's `data@node1`.
+pub(super) fn name_alone(turn: &Turn, call: &mut Call, reference: &str) {
+    if let (name, Some(_)) = split_backend(turn, reference) {
+        call.set_reference(&encode(name));
     }
 }
 
@@ -159,10 +172,23 @@ impl Turn {
             .cloned()
             .ok_or_else(|| Error::backend(name, "it left the flock"))
     }
+
+    /// The backend that answers what any can answer, always the same while it is there.
+    pub(super) fn home(&self) -> Result<Arc<Backend>, Error> {
+        self.flock.usable().next().cloned().ok_or(Error::NoBackend)
+    }
+
+    /// The first of these that can be asked.
+    pub(super) fn first_usable(&self, names: &[BackendName]) -> Option<Arc<Backend>> {
+        let mut usable = self.flock.usable();
+        usable
+            .find(|backend| names.contains(&backend.name))
+            .cloned()
+    }
 }
 
 /// Splits `web@node1`, when node1 is a backend.
-fn split_backend<'a>(turn: &Turn, reference: &'a str) -> (&'a str, Option<&'a str>) {
+pub(super) fn split_backend<'a>(turn: &Turn, reference: &'a str) -> (&'a str, Option<&'a str>) {
     match reference.rsplit_once('@') {
         Some((name, backend)) if turn.flock.get(backend).is_some() => (name, Some(backend)),
         _ => (reference, None),
@@ -170,7 +196,7 @@ fn split_backend<'a>(turn: &Turn, reference: &'a str) -> (&'a str, Option<&'a st
 }
 
 /// Escapes a reference for a path; image names keep their slashes.
-fn encode(reference: &str) -> String {
+pub(super) fn encode(reference: &str) -> String {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
     const SEGMENT: &AsciiSet = &CONTROLS
         .add(b' ')
@@ -183,19 +209,26 @@ fn encode(reference: &str) -> String {
     utf8_percent_encode(reference, SEGMENT).to_string()
 }
 
-/// No daemon can have two containers of one name, a flock can: say where they are.
-fn same_name(name: &str, all: &[Located]) -> Error {
-    let places: Vec<String> = all
-        .iter()
-        .map(|located| format!("{name}@{}", located.backend))
-        .collect();
-    Error::refused(
-        StatusCode::CONFLICT,
-        format!(
-            "several containers are named {name}: use {} or an id",
-            places.join(", ")
-        ),
+fn same_containers(name: &str, all: &[Located]) -> Error {
+    same_name(
+        "containers",
+        name,
+        all.iter().map(|located| &located.backend),
     )
+}
+
+/// No daemon can have two of one name, a flock can: say where they are.
+pub(super) fn same_name<'a>(
+    what: &str,
+    name: &str,
+    places: impl Iterator<Item = &'a BackendName>,
+) -> Error {
+    let places: Vec<String> = places.map(|backend| format!("{name}@{backend}")).collect();
+    let mut text = format!("several {what} are named {name}: use {}", places.join(", "));
+    if what == "containers" {
+        text += " or an id";
+    }
+    Error::refused(StatusCode::CONFLICT, text)
 }
 
 /// The daemon's answer, whose status and spelling changed with engine 24 (API 1.43).

@@ -1,4 +1,4 @@
-//! The lock on a container name while somebody takes it: a name is unique across the flock.
+//! The lock on a name while somebody takes it: a name is unique across the flock.
 
 use std::{
     collections::HashMap,
@@ -9,6 +9,20 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// Above this many names the dead ones are swept.
 const SWEEP: usize = 1024;
+
+/// The names of every kind that are being taken.
+#[derive(Default)]
+pub(super) struct Locks {
+    pub(super) containers: Names,
+    pub(super) networks: Names,
+    pub(super) volumes: Names,
+    /// Groups whose first part is being placed.
+    pub(super) groups: Names,
+    /// Clients whose builder is being chosen.
+    pub(super) builders: Names,
+    /// Backends that are measuring their disks, which a daemon does once at a time.
+    pub(super) disks: Names,
+}
 
 /// The names that are being taken.
 #[derive(Default)]

@@ -10,9 +10,9 @@ use super::{Proxy, Turn, hooks, load::UnderWay};
 use crate::{
     backend::{Backend, Health},
     config::Strategy,
-    docker::{client::Client, create::Tie},
+    docker::{client::Client, create::Tie, group::Group},
     error::Error,
-    inventory::index::{BackendName, Counts},
+    inventory::index::{BackendName, Counts, Lookup},
     plugin::{Hook, route},
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Newcomer<'a> {
     pub(super) platform: Option<&'a str>,
     pub(super) body: Option<&'a String>,
     pub(super) ties: &'a [Tie],
+    /// What it belongs to: it goes where the rest of it lives.
+    pub(super) group: Option<Group>,
     /// The backend to try first: its client has just pulled the image there.
     pub(super) near: Option<&'a str>,
     pub(super) client: &'a Client,
@@ -42,6 +44,23 @@ pub(super) struct Placed {
     pub(super) under_way: UnderWay,
 }
 
+impl Newcomer<'_> {
+    /// Something that is no container: no name, no image, no ties, unless they are set.
+    pub(super) fn of(subject: route::Subject, client: &Client) -> Newcomer<'_> {
+        Newcomer {
+            subject,
+            name: None,
+            image: None,
+            platform: None,
+            body: None,
+            ties: &[],
+            group: None,
+            near: None,
+            client,
+        }
+    }
+}
+
 impl Proxy {
     /// Chooses the backend for something new.
     ///
@@ -49,6 +68,12 @@ impl Proxy {
     /// 409 when its constraints contradict each other, a plugin's refusal, [`Error::NoBackend`].
     pub(super) async fn place(&self, turn: &Turn, newcomer: Newcomer<'_>) -> Result<Placed, Error> {
         let eligible = self.eligible(turn, newcomer.ties).await?;
+        // Held until the choice is noted: two parts of a group that come at once must not both be its first.
+        let _group = match &newcomer.group {
+            Some(group) => Some(self.locks.groups.reserve(group).await),
+            None => None,
+        };
+        let eligible = self.with_its_group(turn, eligible, newcomer.group.as_ref())?;
         let near: Vec<_> = eligible
             .iter()
             .filter(|backend| newcomer.near == Some(&*backend.name))
@@ -61,6 +86,46 @@ impl Proxy {
             }
         }
         self.decide(turn, &newcomer, &eligible).await
+    }
+
+    /// Where the hooks want something new, if they want anything; what it does not matter then is the caller's to
+    /// decide.
+    ///
+    /// # Errors
+    /// As [`Proxy::place`].
+    pub(super) async fn opinion(
+        &self,
+        turn: &Turn,
+        newcomer: &Newcomer<'_>,
+    ) -> Result<Option<Arc<Backend>>, Error> {
+        if !turn.plugins.has(Hook::Route) {
+            return Ok(None);
+        }
+        let eligible = self.eligible(turn, newcomer.ties).await?;
+        let decision = self.ask_route(turn, newcomer, &eligible).await?;
+        decision.backend.map(|name| turn.backend(&name)).transpose()
+    }
+
+    /// Of the eligible backends the one where a group lives. What its ties bind elsewhere goes there all the same.
+    fn with_its_group(
+        &self,
+        turn: &Turn,
+        eligible: Vec<Arc<Backend>>,
+        group: Option<&Group>,
+    ) -> Result<Vec<Arc<Backend>>, Error> {
+        let known = group.and_then(|group| {
+            let home = self.inventory.index.home(group);
+            Some((group, home.or_else(|| self.places.home(group))?))
+        });
+        let Some((group, home)) = known else {
+            return Ok(eligible);
+        };
+        let there = eligible.iter().find(|backend| backend.name == home);
+        match there {
+            Some(backend) => Ok(vec![backend.clone()]),
+            None if turn.is_usable(&home) => Ok(eligible),
+            None => Err(Error::backend(&home, format!("{group} lives there"))),
+        }
     }
 
     /// Asks the hooks, then the strategy, which of the eligible backends it is.
@@ -77,17 +142,46 @@ impl Proxy {
         };
         let backend = match &decision.backend {
             Some(name) => turn.backend(name)?,
-            None => choose(self.settings.strategy, eligible, &self.loads().now())
+            None => self
+                .choose(&self.with_its_image(eligible, newcomer))
                 .ok_or(Error::NoBackend)?,
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
+        let is_container = newcomer.subject == route::Subject::Container;
+        let container = newcomer.name.filter(|_| is_container);
         Ok(Placed {
             under_way: self
                 .places
-                .begin(&backend, newcomer.name.unwrap_or_default()),
+                .begin(&backend, container, newcomer.group.clone()),
             body: decision.body,
             backend,
         })
+    }
+
+    /// The built-in choice.
+    pub(super) fn choose(&self, eligible: &[Arc<Backend>]) -> Option<Arc<Backend>> {
+        choose(self.settings.strategy, eligible, &self.loads().now())
+    }
+
+    /// Of the eligible backends those that have a container's image, when some have.
+    fn with_its_image(
+        &self,
+        eligible: &[Arc<Backend>],
+        newcomer: &Newcomer<'_>,
+    ) -> Vec<Arc<Backend>> {
+        let image = newcomer
+            .image
+            .filter(|_| newcomer.subject == route::Subject::Container);
+        let holders = image.map(|image| self.inventory.index.image(image).right());
+        let holders = holders.unwrap_or_default();
+        let have = eligible
+            .iter()
+            .filter(|backend| holders.contains(&backend.name));
+        let have: Vec<_> = have.cloned().collect();
+        match have.is_empty() {
+            true => eligible.to_vec(),
+            false => have,
+        }
     }
 
     async fn ask_route(
@@ -112,43 +206,49 @@ impl Proxy {
 
     /// The backends that can take something with these ties: usable, and having all that it refers to.
     async fn eligible(&self, turn: &Turn, ties: &[Tie]) -> Result<Vec<Arc<Backend>>, Error> {
-        let mut bound: Option<(String, Vec<BackendName>)> = None;
-        for tie in ties {
+        let mut bound: Vec<(&Tie, Vec<BackendName>)> = Vec::new();
+        for tie in ties.iter().filter(|tie| !self.is_shared(tie)) {
             let owners = self.owners(turn, tie).await?;
-            if owners.is_empty() {
-                continue;
+            if !owners.is_empty() {
+                bound.push((tie, owners));
             }
-            bound = Some(match bound {
-                None => (tie.describe(), owners),
-                Some((first, known)) => {
-                    let both: Vec<_> = known
-                        .iter()
-                        .filter(|name| owners.contains(name))
-                        .cloned()
-                        .collect();
-                    if both.is_empty() {
-                        return Err(apart(&first, &known, &tie.describe(), &owners));
-                    }
-                    (first, both)
-                }
-            });
         }
-        match bound {
-            None => {
-                let usable: Vec<_> = turn.flock.usable().cloned().collect();
-                (!usable.is_empty())
-                    .then_some(usable)
-                    .ok_or(Error::NoBackend)
+        let Some((first, owners)) = bound.first() else {
+            let usable: Vec<_> = turn.flock.usable().cloned().collect();
+            return match usable.is_empty() {
+                false => Ok(usable),
+                true => Err(Error::NoBackend),
+            };
+        };
+        let mut names = owners.clone();
+        for (tie, owners) in &bound[1..] {
+            let both: Vec<_> = names
+                .iter()
+                .filter(|name| owners.contains(name))
+                .cloned()
+                .collect();
+            if both.is_empty() {
+                let together = self.brought_together(turn, &bound).await?;
+                let names = together.ok_or_else(|| apart(first, &names, tie, owners))?;
+                return reachable(turn, &first.describe(), &names);
             }
-            Some((tie, names)) => reachable(turn, &tie, &names),
+            names = both;
         }
+        reachable(turn, &first.describe(), &names)
     }
 
     /// The backends that have what a tie names; none when nobody has it, and then a daemon may say so.
     async fn owners(&self, turn: &Turn, tie: &Tie) -> Result<Vec<BackendName>, Error> {
         Ok(match tie {
-            Tie::Network(name) => self.inventory.index.network(name),
-            Tie::Volume(name) => self.inventory.index.volume(name),
+            Tie::Network(name) => match self.inventory.index.network(name, None) {
+                Lookup::Found(network) => vec![network.backend],
+                Lookup::SameName(all) => all.into_iter().map(|network| network.backend).collect(),
+                Lookup::SamePrefix(_) | Lookup::Missing => Vec::new(),
+            },
+            Tie::Volume(name) => {
+                let owners = self.inventory.index.volumes(name);
+                owners.into_iter().map(|volume| volume.backend).collect()
+            }
             Tie::Container(name) => match self.container(turn, name).await {
                 Ok((_, located)) => vec![located.backend],
                 Err(error) if error.status() == StatusCode::NOT_FOUND => Vec::new(),
@@ -219,8 +319,9 @@ fn reachable(turn: &Turn, tie: &str, names: &[BackendName]) -> Result<Vec<Arc<Ba
     }
 }
 
-fn apart(first: &str, on: &[BackendName], second: &str, on_other: &[BackendName]) -> Error {
+fn apart(first: &Tie, on: &[BackendName], second: &Tie, on_other: &[BackendName]) -> Error {
     let (on, on_other) = (on.join(", "), on_other.join(", "));
+    let (first, second) = (first.describe(), second.describe());
     let text = format!("{first} is on {on} and {second} on {on_other}: no backend has both");
     Error::refused(StatusCode::CONFLICT, text)
 }

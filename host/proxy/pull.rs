@@ -1,5 +1,6 @@
 //! Images that come: a client's pull, and flockerd's own.
 
+mod everywhere;
 mod underway;
 
 use std::sync::Arc;
@@ -19,12 +20,13 @@ use super::{
 };
 use crate::{
     backend::Backend,
+    config::PullTo,
     docker::{
         self, Body, BodyError, call::Call, client::Client, lines::Lines, query::Query,
         reference::Reference,
     },
     error::Error,
-    inventory::index::BackendName,
+    inventory::index::Stale,
     plugin::{Hook, registry_auth, route},
 };
 
@@ -36,30 +38,29 @@ impl Proxy {
         call: Call,
     ) -> Result<Response<Body>, Error> {
         let Some(image) = wanted(&call.query) else {
-            return Err(Error::NotServed {
-                endpoint: "POST /images/create with fromSrc".into(),
-            });
+            return self.image_import(turn, call).await;
         };
         turn.some_backend()?;
         let claimed = self.claimed(turn, &image, &call.client).await?;
-        let backend = match &claimed {
-            Some(run) => turn.backend(&run.backend)?,
-            None => self.place_pull(turn, &call, &image).await?,
+        let backends = match &claimed {
+            Some(run) => vec![turn.backend(&run.backend)?],
+            None => self.pull_targets(turn, &call, &image).await?,
         };
-        let client = call.client.clone();
-        let underway = self.pulls.begin(&backend, &image);
-        let response = backend.send(forward::request(turn, call)?).await?;
+        let pull = PullEnd {
+            proxy: self.clone(),
+            _underway: backends
+                .iter()
+                .map(|backend| self.pulls.begin(backend, &image))
+                .collect(),
+            image,
+            backends: backends.clone(),
+            claimed,
+            client: call.client.clone(),
+        };
+        let response = everywhere::pull(turn, call, &backends).await?;
         if !response.status().is_success() {
             return Ok(response);
         }
-        let pull = PullEnd {
-            proxy: self.clone(),
-            image,
-            backend: backend.name.clone(),
-            claimed,
-            client,
-            _underway: underway,
-        };
         let (mut head, body) = response.into_parts();
         // With a known length nobody would ask for the end, and the end is what is waited for.
         head.headers.remove(header::CONTENT_LENGTH);
@@ -82,24 +83,36 @@ impl Proxy {
         Ok(None)
     }
 
-    async fn place_pull(
+    /// The backends for a pull that no create waits for.
+    async fn pull_targets(
         &self,
         turn: &Turn,
         call: &Call,
         image: &str,
-    ) -> Result<Arc<Backend>, Error> {
+    ) -> Result<Vec<Arc<Backend>>, Error> {
+        let usable: Vec<_> = turn.flock.usable().cloned().collect();
+        if self.settings.pull_to == PullTo::All {
+            return Ok(usable);
+        }
         let platform = call.query.filled("platform");
         let newcomer = Newcomer {
-            subject: route::Subject::Pull,
-            name: None,
             image: Some(image),
             platform: platform.as_deref(),
-            body: None,
-            ties: &[],
-            near: None,
-            client: &call.client,
+            ..Newcomer::of(route::Subject::Pull, &call.client)
         };
-        Ok(self.place(turn, newcomer).await?.backend)
+        if let Some(backend) = self.opinion(turn, &newcomer).await? {
+            return Ok(vec![backend]);
+        }
+        // Whoever has it would run an old one otherwise.
+        let known = self.inventory.index.image(image).any;
+        let holders = usable
+            .iter()
+            .filter(|backend| known.contains(&backend.name));
+        let holders: Vec<_> = holders.cloned().collect();
+        match holders.is_empty() {
+            false => Ok(holders),
+            true => Ok(vec![self.choose(&usable).ok_or(Error::NoBackend)?]),
+        }
     }
 
     /// Pulls an image to a backend with flockerd's own credentials, or waits for whoever does so already.
@@ -135,7 +148,8 @@ impl Proxy {
         }
         let response = backend.send(request).await?;
         let status = response.status();
-        finished(status, Lines::new(response.into_body()), backend).await
+        finished(status, Lines::new(response.into_body()), backend).await?;
+        self.inventory.refresh(backend, Stale::Images).await
     }
 
     async fn credentials(
@@ -193,11 +207,11 @@ async fn finished(status: StatusCode, mut lines: Lines, backend: &Backend) -> Re
 struct PullEnd {
     proxy: Arc<Proxy>,
     image: String,
-    backend: BackendName,
+    backends: Vec<Arc<Backend>>,
     /// The create that waits for it.
     claimed: Option<Run>,
     client: Arc<Client>,
-    _underway: Underway,
+    _underway: Vec<Underway>,
 }
 
 impl PullEnd {
@@ -223,13 +237,17 @@ impl PullEnd {
     }
 
     async fn remember(&mut self) -> Result<(), Error> {
+        self.proxy.relist(&self.backends).await;
         let (runs, claimed) = (&self.proxy.runs, self.claimed.take());
-        if claimed.is_none() {
-            let pulled = NewRun::pulled(&self.backend);
+        if let ([backend], None) = (self.backends.as_slice(), &claimed) {
+            let pulled = NewRun::pulled(&backend.name);
             runs.remember(&self.image, pulled, &self.client).await?;
         }
-        runs.ready(&self.image, &self.backend, claimed.as_ref())
-            .await
+        for backend in &self.backends {
+            runs.ready(&self.image, &backend.name, claimed.as_ref())
+                .await?;
+        }
+        Ok(())
     }
 }
 

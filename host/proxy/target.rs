@@ -9,8 +9,9 @@ use serde_json::json;
 use super::{Proxy, Turn, forward, hooks};
 use crate::{
     backend::Backend,
-    docker::{self, Body, BodyError, call::Call, edit, endpoint::Object},
+    docker::{self, Body, BodyError, action::Object, call::Call, edit},
     error::Error,
+    inventory::index::Stale,
     plugin::{Hook, start},
 };
 
@@ -29,14 +30,32 @@ impl Proxy {
         backend.send(forward::request(turn, call)?).await
     }
 
+    /// `POST /commit`: to the backend of the container that the query names.
+    pub(super) async fn commit(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
+        let reference = call.query.get("container").unwrap_or_default().into_owned();
+        let (name, located) = self.container(turn, &reference).await?;
+        if *name != *reference {
+            call.query = call.query.with("container", &located.id);
+        }
+        let backend = turn.backend(&located.backend)?;
+        let response = backend.send(forward::request(turn, call)?).await?;
+        if response.status().is_success() {
+            self.inventory.refresh(&backend, Stale::Images).await?;
+        }
+        Ok(response)
+    }
+
     /// Forwards a call that any backend can answer to the first by name.
     pub(super) async fn forward_anywhere(
         &self,
         turn: &Turn,
         call: Call,
     ) -> Result<Response<Body>, Error> {
-        let backend = turn.flock.usable().next().ok_or(Error::NoBackend)?;
-        backend.send(forward::request(turn, call)?).await
+        turn.home()?.send(forward::request(turn, call)?).await
     }
 
     /// Forwards a wait. When the backend is lost the body ends with an error in Docker's form instead of in silence.
@@ -65,7 +84,7 @@ impl Proxy {
             .unwrap_or_default()
             .trim_start_matches('/')
             .to_owned();
-        let _reserved = self.names.reserve(&name).await;
+        let _reserved = self.locks.containers.reserve(&name).await;
         let owner = self.holder(turn, &name).await;
         if let Some(owner) = owner.filter(|owner| owner.id != located.id) {
             let taken = super::place::name_taken(&name, &owner.id);
@@ -186,6 +205,21 @@ pub(super) async fn inspect(
         backend: backend.name.to_string(),
         reason: format!("{} to GET {path}", head.status),
     })
+}
+
+/// Sends JSON to a backend and returns what it answers.
+pub(super) async fn post(
+    turn: &Turn,
+    backend: &Backend,
+    path: &str,
+    body: String,
+) -> Result<(StatusCode, Bytes), Error> {
+    let mut request = forward::own(turn, Method::POST, path, "")?;
+    *request.body_mut() = docker::full(body);
+    let headers = request.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, docker::message::JSON);
+    let (head, body) = read(backend.send(request).await?, backend).await?;
+    Ok((head.status, body))
 }
 
 /// Reads an answer whole.

@@ -19,6 +19,8 @@ fn the_reference_lists_exactly_the_keys_of_the_file() {
         ("", ""),
         ("[[backend]]\n", "backend."),
         ("[[plugin]]\n", "plugin."),
+        ("[network_driver.x]\n", "network_driver."),
+        ("[volume_driver.x]\n", "volume_driver."),
     ]
     .iter()
     .flat_map(|(table, section)| accepted(&format!("{table}zzz = 1"), section))
@@ -39,7 +41,8 @@ fn the_defaults_of_the_reference_are_the_real_ones() {
             Some(("backend", name)) => {
                 REQUIRED.replace("[[plugin]]", &format!("{name} = {default}\n[[plugin]]"))
             }
-            Some((_, name)) => format!("{REQUIRED}{name} = {default}"),
+            Some(("plugin", name)) => format!("{REQUIRED}{name} = {default}"),
+            Some((table, name)) => format!("{REQUIRED}[{table}.x]\n{name} = {default}"),
             None if default == "[]" => continue,
             None => format!("{} = {default}\n{REQUIRED}", key.name),
         };

@@ -5,8 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BackendName, Counts, Located, Lookup, Stage};
-use crate::{docker::event::Event, inventory::listing::Listing};
+use super::{
+    BackendName, Counts, Located, Lookup, Network, Stage, Stale, Volume, groups::Groups,
+    images::Images, networks::Networks, volumes::Volumes,
+};
+use crate::{
+    docker::{event::Event, group::Group},
+    inventory::listing::Listing,
+};
 
 /// How long a created container counts as one that is about to run.
 const FRESH: Duration = Duration::from_secs(60);
@@ -23,9 +29,10 @@ pub(super) struct Entries {
     pub(super) names: HashMap<String, Vec<String>>,
     /// Execs made through the flock; others are asked for when somebody names them.
     pub(super) execs: HashMap<String, (BackendName, Instant)>,
-    /// Backends by network name and id, and by volume name.
-    pub(super) networks: BTreeMap<String, Vec<BackendName>>,
-    pub(super) volumes: BTreeMap<String, Vec<BackendName>>,
+    pub(super) networks: Networks,
+    pub(super) volumes: Volumes,
+    pub(super) images: Images,
+    pub(super) groups: Groups,
 }
 
 pub(super) struct Container {
@@ -34,39 +41,100 @@ pub(super) struct Container {
     pub(super) stage: Stage,
     /// Counts as one that is about to run.
     fresh: bool,
+    group: Option<Group>,
 }
 
 impl Entries {
     /// Takes everything a backend has from its lists.
     pub(super) fn replace(&mut self, backend: &BackendName, listing: Listing) {
-        self.forget_objects(backend);
-        for (id, name, stage) in listing.containers {
-            self.insert(backend, &id, name.as_deref(), stage);
+        self.forget_containers(backend);
+        for (id, name, stage, group) in listing.containers {
+            self.insert(backend, &id, name.as_deref(), stage, group);
         }
-        for reference in listing.networks {
-            add(&mut self.networks, &reference, backend);
+        self.replace_networks(backend, listing.networks);
+        self.replace_volumes(backend, listing.volumes);
+        self.images.replace(backend, listing.images);
+    }
+
+    /// Follows an event of a backend; tells which list the event does not tell enough about.
+    pub(super) fn follow(&mut self, backend: &BackendName, event: &Event) -> Option<Stale> {
+        let id = &event.actor.id;
+        match (event.kind.as_str(), event.verb()) {
+            ("container", _) => self.follow_container(backend, event),
+            // These do not tell their labels; those made through the flock are known already.
+            ("network", "create") => {
+                return (!self.networks.is_known(id)).then_some(Stale::Networks);
+            }
+            ("volume", "create") => {
+                let owners = self.volumes.named(id);
+                let known = owners.iter().any(|volume| volume.backend == *backend);
+                return (!known).then_some(Stale::Volumes);
+            }
+            ("network", "destroy" | "remove") => self.remove_network(id),
+            ("volume", "destroy") => self.remove_volume(id, backend),
+            ("volume", "mount") => self.volumes.mounted(id, backend),
+            ("image", verb) if verb != "push" && verb != "save" => return Some(Stale::Images),
+            _ => {}
         }
-        for name in listing.volumes {
-            add(&mut self.volumes, &name, backend);
+        None
+    }
+
+    fn replace_networks(&mut self, backend: &BackendName, networks: Vec<Network>) {
+        for known in self.networks.drain(backend) {
+            self.groups.leave(&known.group, backend);
+        }
+        networks
+            .into_iter()
+            .for_each(|network| self.insert_network(network));
+    }
+
+    pub(super) fn insert_network(&mut self, network: Network) {
+        self.remove_network(&network.id);
+        self.groups.enter(&network.group, &network.backend);
+        self.networks.insert(network);
+    }
+
+    /// Puts in a network from a list, which does not tell how it was made.
+    pub(super) fn find_network(&mut self, network: Network) {
+        if !self.networks.is_known(&network.id) {
+            self.insert_network(network);
         }
     }
 
-    /// Follows an event of a backend.
-    pub(super) fn follow(&mut self, backend: &BackendName, event: &Event) {
-        let (id, name) = (&event.actor.id, event.actor.attributes.name.as_deref());
-        match event.kind.as_str() {
-            "container" => self.follow_container(backend, event),
-            "network" if event.verb() == "create" => {
-                add(&mut self.networks, id, backend);
-                add(&mut self.networks, name.unwrap_or(id), backend);
-            }
-            "network" if event.verb() == "destroy" => {
-                take(&mut self.networks, id, backend);
-                take(&mut self.networks, name.unwrap_or(id), backend);
-            }
-            "volume" if event.verb() == "create" => add(&mut self.volumes, id, backend),
-            "volume" if event.verb() == "destroy" => take(&mut self.volumes, id, backend),
-            _ => {}
+    pub(super) fn remove_network(&mut self, id: &str) {
+        if let Some(known) = self.networks.remove(id) {
+            self.groups.leave(&known.group, &known.backend);
+        }
+    }
+
+    fn replace_volumes(&mut self, backend: &BackendName, volumes: Vec<Volume>) {
+        for known in self.volumes.drain(backend) {
+            self.groups.leave(&known.group, backend);
+        }
+        for volume in volumes {
+            self.insert_volume(volume);
+        }
+    }
+
+    /// Puts in a volume from a list, which does not tell whether it was ever mounted.
+    pub(super) fn find_volume(&mut self, volume: Volume) {
+        let owners = self.volumes.named(&volume.name);
+        let known = owners.iter().find(|known| known.backend == volume.backend);
+        let made = known.and_then(|known| known.made.clone());
+        self.insert_volume(Volume { made, ..volume });
+    }
+
+    pub(super) fn insert_volume(&mut self, volume: Volume) {
+        let (group, backend) = (volume.group.clone(), volume.backend.clone());
+        if let Some(known) = self.volumes.insert(volume) {
+            self.groups.leave(&known.group, &backend);
+        }
+        self.groups.enter(&group, &backend);
+    }
+
+    pub(super) fn remove_volume(&mut self, name: &str, backend: &BackendName) {
+        if let Some(known) = self.volumes.remove(name, backend) {
+            self.groups.leave(&known.group, backend);
         }
     }
 
@@ -107,7 +175,7 @@ impl Entries {
             .filter(|(_, container)| here(&container.backend));
         match (matching.next(), matching.next()) {
             (Some((id, container)), None) => Lookup::Found(container.located(id)),
-            (Some(_), Some(_)) => Lookup::SamePrefix,
+            (Some(_), Some(_)) => Lookup::SamePrefix(2 + matching.count()),
             (None, _) => Lookup::Missing,
         }
     }
@@ -118,6 +186,7 @@ impl Entries {
         id: &str,
         name: Option<&str>,
         stage: Stage,
+        group: Option<Group>,
     ) {
         let known = self.remove(id);
         // An event may come after the answer it tells of: what is known to run does not go back to "created".
@@ -134,6 +203,7 @@ impl Entries {
             name: name.map(str::to_owned),
             stage,
             fresh,
+            group,
         };
         self.add(id, container);
     }
@@ -149,6 +219,7 @@ impl Entries {
         counts.total += 1;
         counts.running += usize::from(container.stage == Stage::Running);
         counts.fresh += usize::from(container.fresh);
+        self.groups.enter(&container.group, &container.backend);
         self.containers.insert(id.to_owned(), container);
     }
 
@@ -162,6 +233,7 @@ impl Entries {
             counts.running -= usize::from(container.stage == Stage::Running);
             counts.fresh -= usize::from(container.fresh);
         }
+        self.groups.leave(&container.group, &container.backend);
         Some(container)
     }
 
@@ -209,7 +281,10 @@ impl Entries {
         let (id, attributes) = (&event.actor.id, &event.actor.attributes);
         let name = attributes.name.as_deref();
         match event.verb() {
-            "create" => self.insert(backend, id, name, Stage::Created(Instant::now())),
+            "create" => {
+                let group = attributes.labels.group();
+                self.insert(backend, id, name, Stage::Created(Instant::now()), group);
+            }
             "rename" => self.rename(id, name.unwrap_or_default()),
             "start" => self.enter(id, Stage::Running),
             "die" => self.enter(id, Stage::Stopped),
@@ -227,12 +302,9 @@ impl Entries {
     }
 
     pub(super) fn backends(&self) -> Vec<BackendName> {
-        let lists = self
-            .networks
-            .values()
-            .chain(self.volumes.values())
-            .flatten();
-        let mut names: Vec<BackendName> = lists
+        let others = self.networks.backends().chain(self.volumes.backends());
+        let mut names: Vec<BackendName> = others
+            .chain(self.images.backends())
             .chain(self.containers.values().map(|c| &c.backend))
             .cloned()
             .collect();
@@ -241,7 +313,15 @@ impl Entries {
         names
     }
 
+    /// Forgets all that a backend has.
     pub(super) fn forget_objects(&mut self, backend: &BackendName) {
+        self.forget_containers(backend);
+        self.replace_networks(backend, Vec::new());
+        self.replace_volumes(backend, Vec::new());
+        self.images.forget(backend);
+    }
+
+    fn forget_containers(&mut self, backend: &BackendName) {
         let owned = self
             .containers
             .iter()
@@ -249,12 +329,6 @@ impl Entries {
         let ids: Vec<String> = owned.map(|(id, _)| id.clone()).collect();
         for id in ids {
             self.remove(&id);
-        }
-        for owners in [&mut self.networks, &mut self.volumes] {
-            owners
-                .values_mut()
-                .for_each(|backends| backends.retain(|name| name != backend));
-            owners.retain(|_, backends| !backends.is_empty());
         }
     }
 }
@@ -264,23 +338,6 @@ impl Container {
         Located {
             backend: self.backend.clone(),
             id: id.to_owned(),
-        }
-    }
-}
-
-fn add(owners: &mut BTreeMap<String, Vec<BackendName>>, reference: &str, backend: &BackendName) {
-    let backends = owners.entry(reference.to_owned()).or_default();
-    if !backends.contains(backend) {
-        backends.push(backend.clone());
-        backends.sort();
-    }
-}
-
-fn take(owners: &mut BTreeMap<String, Vec<BackendName>>, reference: &str, backend: &BackendName) {
-    if let Some(backends) = owners.get_mut(reference) {
-        backends.retain(|name| name != backend);
-        if backends.is_empty() {
-            owners.remove(reference);
         }
     }
 }

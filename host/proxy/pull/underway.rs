@@ -17,14 +17,14 @@ type Key = (BackendName, String);
 pub(in crate::proxy) struct Pulls(Arc<Mutex<HashMap<Key, Vec<watch::Receiver<()>>>>>);
 
 /// A pull under way; it ends when this is dropped.
-pub(super) struct Underway {
+pub(in crate::proxy) struct Underway {
     pulls: Arc<Mutex<HashMap<Key, Vec<watch::Receiver<()>>>>>,
     key: Key,
     _ended: watch::Sender<()>,
 }
 
 impl Pulls {
-    pub(super) fn begin(&self, backend: &Backend, image: &str) -> Underway {
+    pub(in crate::proxy) fn begin(&self, backend: &Backend, image: &str) -> Underway {
         let key = key(backend, image);
         let (ended, receiver) = watch::channel(());
         let mut pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +37,7 @@ impl Pulls {
     }
 
     /// True while a pull of an image is under way to a backend.
-    pub(super) fn is_underway(&self, backend: &Backend, image: &str) -> bool {
+    pub(in crate::proxy) fn is_underway(&self, backend: &Backend, image: &str) -> bool {
         let pulls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pulls.contains_key(&key(backend, image))
     }

@@ -1,0 +1,121 @@
+//! Images that go out as archives, and those that go from one backend to another.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use http::{Method, Response, StatusCode, header};
+
+use crate::{
+    backend::Backend,
+    docker::{Body, call::Call, edit, lines::Lines, query::Query, reference::Reference},
+    error::Error,
+    inventory::index::{BackendName, Holders},
+    proxy::{Proxy, Turn, forward},
+};
+
+impl Proxy {
+    /// `GET /images/get`: from the backend that has most of the images; those that it lacks are copied to it first.
+    pub(super) async fn image_save(
+        &self,
+        turn: &Turn,
+        call: Call,
+    ) -> Result<Response<Body>, Error> {
+        let names = call.query.pairs().filter(|(name, _)| name == "names");
+        let names: Vec<String> = names.map(|(_, value)| value.into_owned()).collect();
+        let asked = names.iter().map(|name| self.image_holders(turn, name));
+        let holders = try_join_all(asked).await?;
+        let backend = most_of(turn, &holders)?;
+        // A daemon that lacks one says so, and nothing need be copied for that.
+        if holders.iter().all(|holders| !holders.any.is_empty()) {
+            for (name, holders) in names.iter().zip(&holders) {
+                self.bring_image(turn, name, holders, &backend).await?;
+            }
+        }
+        backend.send(forward::request(turn, call)?).await
+    }
+
+    /// Copies an image to a backend, unless that has what the reference means.
+    pub(in crate::proxy) async fn bring_image(
+        &self,
+        turn: &Turn,
+        reference: &str,
+        holders: &Holders,
+        to: &Arc<Backend>,
+    ) -> Result<(), Error> {
+        let right = holders.clone().right();
+        // An archive keeps tags and ids; a digest is the registry's, and comes with a pull only.
+        if right.contains(&to.name) || Reference::parse(reference).digest.is_some() {
+            return Ok(());
+        }
+        let Some(from) = turn.first_usable(&right) else {
+            return Ok(());
+        };
+        if self.pulls.is_underway(to, reference) {
+            self.pulls.ended(to, reference).await;
+            return Ok(());
+        }
+        let _underway = self.pulls.begin(to, reference);
+        tracing::info!(image = reference, from = %from.name, backend = %to.name, "copying an image");
+        copy(turn, reference, &from, to).await?;
+        self.relist(std::slice::from_ref(to)).await;
+        Ok(())
+    }
+}
+
+/// Streams an image from one backend into another.
+async fn copy(turn: &Turn, reference: &str, from: &Backend, to: &Backend) -> Result<(), Error> {
+    let query = Query::default().with("names", reference);
+    let saved = forward::own(turn, Method::GET, "/images/get", &query.0)?;
+    let saved = from.send(saved).await?;
+    let failed = |reason: String| Error::Refused {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        message: format!(
+            "image {reference} cannot be copied from {} to {}: {reason}",
+            from.name, to.name
+        ),
+    };
+    if !saved.status().is_success() {
+        return Err(failed(format!("{} answered {}", from.name, saved.status())));
+    }
+    let mut load = forward::own(turn, Method::POST, "/images/load", "quiet=1")?;
+    let archive = http::HeaderValue::from_static("application/x-tar");
+    load.headers_mut().insert(header::CONTENT_TYPE, archive);
+    *load.body_mut() = saved.into_body();
+    let loaded = to.send(load).await?;
+    let status = loaded.status();
+    let mut lines = Lines::new(loaded.into_body());
+    while let Some(line) = lines
+        .next()
+        .await
+        .map_err(|reason| failed(reason.to_string()))?
+    {
+        let line = String::from_utf8_lossy(&line);
+        let member = if status.is_success() {
+            "error"
+        } else {
+            "message"
+        };
+        if let Some(reason) = edit::read::<String>(&line, member) {
+            return Err(failed(reason));
+        }
+    }
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(failed(status.to_string())),
+    }
+}
+
+/// The backend that has most of the images; the first one when nobody has any.
+fn most_of(turn: &Turn, holders: &[Holders]) -> Result<Arc<Backend>, Error> {
+    let rights: Vec<Vec<BackendName>> = holders
+        .iter()
+        .map(|holders| holders.clone().right())
+        .collect();
+    let count = |backend: &Arc<Backend>| {
+        let has = rights.iter().filter(|right| right.contains(&backend.name));
+        has.count()
+    };
+    let usable = turn.flock.usable();
+    let most = usable.max_by(|a, b| count(a).cmp(&count(b)).then(b.name.cmp(&a.name)));
+    most.cloned().ok_or(Error::NoBackend)
+}
