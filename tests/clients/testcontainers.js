@@ -71,4 +71,6 @@ async function main() {
   }
 }
 
-main();
+// testcontainers' streams do not keep a program alive, as a test runner does.
+const alive = setInterval(() => {}, 1000);
+main().then(() => console.log('fine')).finally(() => clearInterval(alive));
