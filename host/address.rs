@@ -19,14 +19,19 @@ pub struct BadAddress(String);
 impl Address {
     /// The name for a backend that was given none: its host, or `local`.
     pub fn default_name(&self) -> &str {
+        self.host().unwrap_or("local")
+    }
+
+    /// The TCP host, if there is one; an IPv6 address without its brackets.
+    pub fn host(&self) -> Option<&str> {
         match self {
             Self::Tcp(authority) => {
                 let host = authority
                     .rsplit_once(':')
                     .map_or(authority.as_str(), |(host, _)| host);
-                host.trim_start_matches('[').trim_end_matches(']')
+                Some(host.trim_start_matches('[').trim_end_matches(']'))
             }
-            Self::Unix(_) => "local",
+            Self::Unix(_) => None,
         }
     }
 

@@ -12,11 +12,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     address::Address,
-    config::{Config, Problem, StateConfig},
+    config::{Config, Problem, Publish, StateConfig},
     front::{Listener, api::Api},
     inventory::{Inventory, Timing},
     plugin::{Hook, Loaded, Plugins},
-    proxy::{Proxy, Settings},
+    proxy::{Proxy, Published, Settings},
     shutdown::Shutdown,
     state::{StateStore, memory::Memory, redb::Redb},
 };
@@ -31,6 +31,7 @@ pub struct App {
     inventory: Arc<Inventory>,
     plugins: Arc<ArcSwap<Plugins>>,
     proxy: Arc<Proxy>,
+    published: Option<Arc<Published>>,
     shutdown: Shutdown,
 }
 
@@ -53,13 +54,15 @@ impl App {
         };
         let inventory = Arc::new(Inventory::new(timing, shutdown.clone()));
         let plugins = Arc::new(ArcSwap::from_pointee(plugins));
+        let published = publish(&config, &inventory, &state, &shutdown).await?;
         let proxy = Proxy::new(inventory.clone(), plugins.clone(), state, settings(&config));
         Ok(Self {
             config,
             listeners,
             inventory,
             plugins,
-            proxy: Arc::new(proxy),
+            proxy: Arc::new(proxy.publishing(published.clone())),
+            published,
             shutdown,
         })
     }
@@ -81,6 +84,10 @@ impl App {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
+        if let Some(published) = self.published {
+            let changes = self.inventory.changes();
+            self.shutdown.spawn("publish", published.follow(changes));
+        }
         sources::feed(&self.config, &self.inventory, &self.plugins, &self.shutdown).await?;
         let api = Arc::new(Api::new(self.proxy, self.shutdown.clone()));
         for listener in self.listeners {
@@ -114,6 +121,23 @@ fn settings(config: &Config) -> Settings {
         backend_timeout: config.backend_timeout,
         run_expiry: config.run_expiry,
     }
+}
+
+/// Takes up the forwarding of published ports, if it is wanted.
+async fn publish(
+    config: &Config,
+    inventory: &Arc<Inventory>,
+    state: &Arc<dyn StateStore>,
+    shutdown: &Shutdown,
+) -> Result<Option<Arc<Published>>, Problem> {
+    if config.publish == Publish::Off {
+        return Ok(None);
+    }
+    let (address, shutdown) = (config.publish_address, shutdown.clone());
+    let published = Published::open(address, inventory.clone(), state.clone(), shutdown).await;
+    published
+        .map(|published| Some(Arc::new(published)))
+        .map_err(|error| Problem::new(error.to_string(), "give another --state PATH"))
 }
 
 /// Opens the state store and gives the plugins their keys in it.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     ffi::OsString,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -45,6 +46,10 @@ pub struct Config {
     pub shared: Shared,
     /// The built-in placement for what no plugin places.
     pub strategy: Strategy,
+    /// Whether the ports that containers publish are forwarded.
+    pub publish: Publish,
+    /// Where forwarded ports are opened.
+    pub publish_address: IpAddr,
     /// How long a list or a probe waits for one backend.
     pub backend_timeout: Duration,
     /// The time between two probes of a backend.
@@ -83,6 +88,8 @@ impl Default for Config {
             builder: None,
             shared: Shared::default(),
             strategy: Strategy::Spread,
+            publish: Publish::Off,
+            publish_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             backend_timeout: Duration::from_secs(5),
             probe_interval: Duration::from_secs(2),
             list_interval: Duration::from_secs(10),
@@ -205,6 +212,14 @@ impl Shared {
 pub enum Strategy {
     /// Fewest running containers, ties by name.
     Spread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// A published port is at its host's address alone.
+    Off,
+    /// flockerd listens on the same port and forwards.
+    Forward,
 }
 
 /// What is wrong with the configuration or the command line, and what to do about it.

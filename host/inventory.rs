@@ -18,13 +18,18 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::{address::Address, backend::Backend, error::Error, shutdown::Shutdown};
 
 pub use flock::Flock;
+use index::BackendName;
 pub use index::Index;
 use index::Stale;
+
+/// How many changes a follower may be behind before it has to look at everything again.
+const CHANGES: usize = 1024;
 
 /// One backend as a source lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +48,17 @@ pub struct Timing {
     pub probe_interval: Duration,
 }
 
+/// What has changed, for whoever follows it. The index knows already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A backend is up, and everything it has was listed.
+    Listed(BackendName),
+    /// A backend left the flock.
+    Left(BackendName),
+    /// A container was started, ended or removed, or its networks are others.
+    Container { backend: BackendName, id: String },
+}
+
 /// The backends and what lives on them.
 pub struct Inventory {
     pub index: Arc<Index>,
@@ -51,6 +67,7 @@ pub struct Inventory {
     sources: Mutex<Sources>,
     shutdown: Shutdown,
     settled: AtomicBool,
+    changes: broadcast::Sender<Change>,
 }
 
 /// What each source listed last, and the watchers that follow from it.
@@ -69,7 +86,13 @@ impl Inventory {
             sources: Mutex::default(),
             shutdown,
             settled: AtomicBool::new(false),
+            changes: broadcast::Sender::new(CHANGES),
         }
+    }
+
+    /// Follows what changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
     }
 
     /// The backends as they are now. A call takes this once and keeps it to its end.
@@ -87,6 +110,10 @@ impl Inventory {
             let stays = wanted.get(name) == Some(entry);
             if !stays {
                 watcher.cancel();
+            }
+            if !wanted.contains_key(name) {
+                // Nobody may follow, and then nobody has to know.
+                let _ = self.changes.send(Change::Left(name.as_str().into()));
             }
             stays
         });
@@ -116,7 +143,12 @@ impl Inventory {
         } = entry.clone();
         let backend = Arc::new(Backend::new(&name, address, labels, self.timing.timeout));
         let stop = CancellationToken::new();
-        let watcher = watch::run(backend.clone(), self.index.clone(), self.timing);
+        let watcher = watch::run(
+            backend.clone(),
+            self.index.clone(),
+            self.changes.clone(),
+            self.timing,
+        );
         let (ended, stopped) = (self.shutdown.clone(), stop.clone());
         self.shutdown.spawn("watch", async move {
             tokio::select! {

@@ -13,6 +13,7 @@ mod hijack;
 mod hooks;
 mod images;
 mod info;
+mod inspect;
 mod items;
 mod lists;
 mod load;
@@ -22,6 +23,7 @@ mod names;
 mod networks;
 mod place;
 mod prune;
+mod publish;
 mod pull;
 mod runs;
 mod select;
@@ -50,6 +52,7 @@ use crate::{
 };
 
 pub use hijack::Hijack;
+pub use publish::Published;
 pub use splice::{End, join};
 
 /// What the proxy does as the operator wants it.
@@ -79,6 +82,8 @@ pub struct Proxy {
     builders: builds::Builders,
     runs: runs::Runs,
     pulls: pull::Pulls,
+    /// None: published ports stay where they are.
+    published: Option<Arc<Published>>,
 }
 
 /// What the front door does with a call in the end.
@@ -111,7 +116,13 @@ impl Proxy {
             locks: names::Locks::default(),
             builders: builds::Builders::default(),
             pulls: pull::Pulls::default(),
+            published: None,
         }
+    }
+
+    /// Lets published ports be forwarded.
+    pub fn publishing(self, published: Option<Arc<Published>>) -> Self {
+        Self { published, ..self }
     }
 
     /// Answers one request of a client.
@@ -228,8 +239,10 @@ impl Proxy {
         match action {
             Containers::List => self.container_list(turn, call).await,
             Containers::Create => self.create(turn, call).await,
+            Containers::Inspect => self.container_inspect(turn, call).await,
             Containers::Rename => self.rename(turn, call).await,
             Containers::Start => self.start(turn, call).await,
+            Containers::Restart => self.restart(turn, call).await,
             Containers::Wait => self.wait(turn, call).await,
             Containers::Remove => self.remove(turn, call).await,
             Containers::ExecCreate => self.exec_create(turn, call).await,

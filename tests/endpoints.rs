@@ -122,16 +122,8 @@ DELETE /configs/{}
 POST /configs/{}/update
 ";
 
-/// How a row is answered; `later` are those that this version does not serve.
-const MODES: [&str; 7] = [
-    "local",
-    "place",
-    "target",
-    "merge",
-    "broadcast",
-    "refuse",
-    "later",
-];
+/// How a row is answered.
+const MODES: [&str; 6] = ["local", "place", "target", "merge", "broadcast", "refuse"];
 
 #[test]
 fn every_endpoint_of_the_docker_api_has_a_row() {

@@ -39,6 +39,8 @@ mod names;
 mod placement;
 /// Every plugin that is shipped, and one that tells what it sees.
 mod plugins;
+/// Published ports at the flock's address.
+mod publish;
 /// Images that are not there yet.
 mod pull;
 /// The README.

@@ -25,6 +25,7 @@ pub(crate) fn fakes() -> [FakeDocker; 2] {
         );
         let image = json!({"Id": "sha256:1", "Config": {"Entrypoint": ["/bin/shear", "-v"]}});
         fake.on("GET /images/*", Answer::Json(200, image));
+        fake.on("GET /images/json", Answer::Json(200, json!([])));
         fake
     })
 }

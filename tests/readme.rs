@@ -9,13 +9,14 @@ use std::{
 
 use flockerd::{
     config::{Config, Flags, KEYS, Key},
-    docker::endpoint::{ENDPOINTS, Endpoint},
+    docker::endpoint::ENDPOINTS,
 };
 use tempfile::TempDir;
 
 use crate::harness::{binary, run};
 
 const README: &str = include_str!("../README.md");
+const API: &str = include_str!("../docs/api.md");
 const SDK: &str = include_str!("../plugin-sdk/src/lib.rs");
 
 #[test]
@@ -144,34 +145,15 @@ fn every_configuration_that_is_shown_is_valid() {
 }
 
 #[test]
-fn what_is_not_served_is_said() {
-    let rows = table("| what | endpoints |");
-    let patterns: Vec<&str> = rows
-        .iter()
-        .filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next())
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .collect();
-    for row in ENDPOINTS {
-        let said = patterns.iter().any(|pattern| covers(pattern, row));
-        assert_eq!(said, !row.served(), "{row}");
-    }
-    for pattern in patterns {
-        assert!(
-            ENDPOINTS.iter().any(|row| covers(pattern, row)),
-            "{pattern}"
-        );
-    }
-}
-
-/// Whether a pattern, `/networks*` or `GET /volumes*`, covers a row of the API table.
-fn covers(pattern: &str, row: &Endpoint) -> bool {
-    let (method, path) = pattern.split_once(' ').unwrap_or(("", pattern));
-    let same_method = method.is_empty() || row.method == method;
-    same_method
-        && match path.strip_suffix('*') {
-            Some(start) => row.path.starts_with(start),
-            None => row.path == path,
-        }
+fn the_table_of_the_api_is_the_generated_one() {
+    let home = TempDir::new().unwrap();
+    let mut command = binary(home.path());
+    let generated = run(command.args(["endpoints", "--format", "markdown"]), b"").ok();
+    let (_, table) = API.split_once("\n| method |").unwrap();
+    assert_eq!(
+        format!("| method |{}", table.trim_end()),
+        generated.trim_end()
+    );
 }
 
 #[test]

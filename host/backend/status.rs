@@ -1,5 +1,7 @@
 //! How a backend fares: up or down, and what its daemon says of itself.
 
+use http::HeaderValue;
+
 use crate::docker::version::Range;
 
 /// What the last probe found.
@@ -28,6 +30,8 @@ pub struct Engine {
     pub versions: Range,
     /// `20.10.24`
     pub version: String,
+    /// What it answers a ping in `Builder-Version`, by which clients choose how to build; older engines say nothing.
+    pub builder: Option<HeaderValue>,
     pub cpus: u32,
     /// In bytes.
     pub memory: u64,

@@ -23,6 +23,8 @@ pub(super) struct File {
     pub(super) pull_to: Option<Spanned<Scalar>>,
     pub(super) builder: Option<Spanned<Scalar>>,
     pub(super) strategy: Option<Spanned<Scalar>>,
+    pub(super) publish: Option<Spanned<Scalar>>,
+    pub(super) publish_address: Option<Spanned<Scalar>>,
     pub(super) backend_timeout: Option<Spanned<Scalar>>,
     pub(super) probe_interval: Option<Spanned<Scalar>>,
     pub(super) list_interval: Option<Spanned<Scalar>>,

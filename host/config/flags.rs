@@ -67,6 +67,16 @@ pub struct Flags {
     )]
     pub pull: Option<String>,
 
+    /// Choose whether published ports are at flockerd's address too [default: off]
+    #[arg(
+        long,
+        global = true,
+        value_name = "off|forward",
+        env = "FLOCKERD_PUBLISH",
+        hide_env_values = true
+    )]
+    pub publish: Option<String>,
+
     /// Wait this long for one backend in a list or a probe [default: 5s]
     #[arg(
         long,

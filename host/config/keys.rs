@@ -44,6 +44,16 @@ pub const KEYS: &[Key] = &[
         "the built-in placement for what no plugin places",
     ),
     key(
+        "publish",
+        Some(r#""off""#),
+        "whether published ports are at flockerd's address too: `off` or `forward`",
+    ),
+    key(
+        "publish_address",
+        Some(r#""0.0.0.0""#),
+        "the IP address where forwarded ports are opened, and which clients are shown",
+    ),
+    key(
         "backend_timeout",
         Some(r#""5s""#),
         "how long a list or a probe waits for one backend",

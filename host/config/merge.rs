@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     path::Path,
     time::Duration,
 };
@@ -9,7 +10,8 @@ use std::{
 use toml::Spanned;
 
 use super::{
-    BackendConfig, Config, Flags, Problem, Pull, PullTo, Shared, StateConfig, Strategy, address,
+    BackendConfig, Config, Flags, Problem, Publish, Pull, PullTo, Shared, StateConfig, Strategy,
+    address,
     file::{self, File, Scalar, Source},
     plugins,
     reader::{Problems, Reader, choice},
@@ -19,6 +21,7 @@ use crate::telemetry;
 
 const PULLS: &[(&str, Pull)] = &[("client", Pull::Client), ("proxy", Pull::Proxy)];
 const PULLS_TO: &[(&str, PullTo)] = &[("placed", PullTo::Placed), ("all", PullTo::All)];
+const PUBLISHES: &[(&str, Publish)] = &[("off", Publish::Off), ("forward", Publish::Forward)];
 const STRATEGIES: &[(&str, Strategy)] = &[("spread", Strategy::Spread)];
 
 pub(super) fn load(flags: &Flags) -> Result<Config, Problem> {
@@ -56,6 +59,14 @@ fn apply_file(config: &mut Config, file: File, reader: &mut Reader<'_>) {
     reader.set(&mut config.strategy, file.strategy.as_ref(), |text| {
         choice(text, STRATEGIES)
     });
+    reader.set(&mut config.publish, file.publish.as_ref(), |text| {
+        choice(text, PUBLISHES)
+    });
+    reader.set(
+        &mut config.publish_address,
+        file.publish_address.as_ref(),
+        ip,
+    );
     reader.set(
         &mut config.body_limit,
         file.body_limit.as_ref(),
@@ -159,6 +170,13 @@ fn apply_flags(config: &mut Config, flags: &Flags, problems: &mut Problems) {
             choice(text, PULLS),
         );
     }
+    if let Some(text) = given(&flags.publish) {
+        problems.set(
+            &mut config.publish,
+            "--publish or FLOCKERD_PUBLISH",
+            choice(text, PUBLISHES),
+        );
+    }
     if let Some(text) = given(&flags.backend_timeout) {
         let place = "--backend-timeout or FLOCKERD_BACKEND_TIMEOUT";
         problems.set(
@@ -200,6 +218,15 @@ fn state(text: &str, folder: &Path) -> Result<StateConfig, Problem> {
         "plugin" => Ok(StateConfig::Plugin),
         path => Ok(StateConfig::File(folder.join(path))),
     }
+}
+
+fn ip(text: &str) -> Result<IpAddr, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(
+            format!("`{text}` is not an IP address"),
+            "write one such as 0.0.0.0, 127.0.0.1 or ::",
+        )
+    })
 }
 
 fn filter(text: &str) -> Result<String, Problem> {

@@ -1,7 +1,7 @@
 mod problems;
 mod reference;
 
-use std::fs;
+use std::{fs, net::Ipv6Addr};
 
 use tempfile::TempDir;
 
@@ -45,7 +45,11 @@ const FULL: &str = r#"
 listen = ["tcp://0.0.0.0:2376", "unix:///run/flockerd.sock"]
 state = "state/f.redb"
 pull = "proxy"
+pull_to = "all"
+builder = "big"
 strategy = "spread"
+publish = "forward"
+publish_address = "::1"
 backend_timeout = "250ms"
 probe_interval = "1s"
 list_interval = "1m"
@@ -78,6 +82,10 @@ headers = ["X-Team"]
 teams = ["a", "b"]
 since = 2026-01-02
 limits = { share = 0.5, hard = true }
+
+[network_driver.plain]
+[volume_driver.nfs]
+flocker.shared = true
 "#;
 
 #[test]
@@ -118,7 +126,15 @@ fn a_full_file_sets_everything() {
         ],
         state: Some(StateConfig::File(written.path("state/f.redb"))),
         pull: Pull::Proxy,
+        pull_to: PullTo::All,
+        builder: Some("big".to_owned()),
+        shared: Shared {
+            network_drivers: BTreeSet::new(),
+            volume_drivers: BTreeSet::from(["nfs".to_owned()]),
+        },
         strategy: Strategy::Spread,
+        publish: Publish::Forward,
+        publish_address: Ipv6Addr::LOCALHOST.into(),
         backend_timeout: Duration::from_millis(250),
         probe_interval: Duration::from_secs(1),
         list_interval: Duration::from_secs(60),
@@ -145,6 +161,7 @@ fn flags_win_over_the_file() {
             backend: vec!["n2=h2:2".to_owned(), "h3:3".to_owned()],
             state: text("here.redb"),
             pull: text("client"),
+            publish: text("off"),
             backend_timeout: text("7s"),
             log: text("off"),
             ..Flags::default()
@@ -159,6 +176,7 @@ fn flags_win_over_the_file() {
     assert_eq!(names, ["n2", "h3"]);
     assert_eq!(config.state, Some(StateConfig::File("here.redb".into())));
     assert_eq!(config.pull, Pull::Client);
+    assert_eq!(config.publish, Publish::Off);
     assert_eq!(config.backend_timeout, Duration::from_secs(7));
     assert_eq!(config.log, "off");
     assert_eq!(

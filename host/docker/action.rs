@@ -48,8 +48,10 @@ pub enum System {
 pub enum Containers {
     List,
     Create,
+    Inspect,
     Rename,
     Start,
+    Restart,
     Wait,
     Remove,
     ExecCreate,

@@ -34,11 +34,8 @@ pub struct Actor {
 #[serde(default)]
 pub struct Attributes {
     pub name: Option<String>,
-    /// A network's driver.
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// A volume's driver.
-    pub driver: Option<String>,
+    /// The container that a network is connected to.
+    pub container: Option<String>,
     /// A container's labels stand among its attributes.
     #[serde(flatten)]
     pub labels: Labels,
@@ -50,5 +47,14 @@ impl Event {
         self.action
             .split_once(':')
             .map_or(&self.action, |(verb, _)| verb)
+    }
+
+    /// The container that runs, or is reached, in another way than before.
+    pub fn affected_container(&self) -> Option<&str> {
+        match (self.kind.as_str(), self.verb()) {
+            ("container", "start" | "die" | "destroy") => Some(&self.actor.id),
+            ("network", "connect" | "disconnect") => self.actor.attributes.container.as_deref(),
+            _ => None,
+        }
     }
 }

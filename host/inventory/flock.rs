@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    backend::{Backend, Health},
+    backend::{Backend, Engine, Health},
     docker::version::Range,
 };
 
@@ -64,14 +64,18 @@ impl Flock {
             })
     }
 
-    /// The version of the oldest engine, for the `Server` header.
-    pub fn engine_version(&self) -> String {
+    /// The oldest engine that ever answered: what it can do, all can.
+    pub fn oldest_engine(&self) -> Option<Arc<Engine>> {
         let engines = self
             .backends
             .iter()
             .filter_map(|backend| backend.status().engine.clone());
-        let oldest = engines.min_by_key(|engine| engine.versions.max);
-        oldest.map_or_else(
+        engines.min_by_key(|engine| engine.versions.max)
+    }
+
+    /// The version of the oldest engine, for the `Server` header.
+    pub fn engine_version(&self) -> String {
+        self.oldest_engine().map_or_else(
             || env!("CARGO_PKG_VERSION").to_owned(),
             |engine| engine.version.clone(),
         )

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::index::{BackendName, Image, Network, Stage, Volume};
 use crate::{
     backend::{Backend, Engine},
     docker::{
-        self,
+        self, Body,
         group::{Group, Labels},
         version::{ApiVersion, Range},
     },
@@ -97,6 +97,7 @@ struct Info {
 pub(super) async fn engine(backend: &Backend) -> Result<Engine, Error> {
     let version: Version = ask(backend, "/version").await?;
     let info: Info = ask(backend, "/info").await?;
+    let ping = get(backend, "/_ping").await?;
     let number = |text: &str| text.parse::<ApiVersion>().ok();
     let unknown = Range::UNKNOWN;
     Ok(Engine {
@@ -105,6 +106,7 @@ pub(super) async fn engine(backend: &Backend) -> Result<Engine, Error> {
             max: number(&version.api_version).unwrap_or(unknown.max),
         },
         version: version.version,
+        builder: ping.headers().get("builder-version").cloned(),
         cpus: info.cpus,
         memory: info.mem_total,
     })
@@ -217,6 +219,19 @@ fn own_name(names: &[String]) -> Option<String> {
 
 /// Reads the JSON that a daemon answers to a GET.
 async fn ask<T: DeserializeOwned>(backend: &Backend, path: &str) -> Result<T, Error> {
+    let response = get(backend, path).await?;
+    let bad = |reason: String| Error::BadAnswer {
+        backend: backend.name.to_string(),
+        reason: format!("GET {path}: {reason}"),
+    };
+    let body = docker::collect(response.into_body(), LIST_MAX)
+        .await
+        .map_err(|reason| bad(reason.to_string()))?;
+    serde_json::from_slice(&body).map_err(|reason| bad(reason.to_string()))
+}
+
+/// Sends a GET to a daemon that nobody knows to be up, and returns a good answer.
+pub(super) async fn get(backend: &Backend, path: &str) -> Result<Response<Body>, Error> {
     let request = Request::builder()
         .method(Method::GET)
         .uri(path)
@@ -225,15 +240,11 @@ async fn ask<T: DeserializeOwned>(backend: &Backend, path: &str) -> Result<T, Er
         .body(docker::empty())
         .map_err(|reason| Error::backend(&backend.name, reason))?;
     let response = backend.probe(request).await?;
-    let bad = |reason: String| Error::BadAnswer {
-        backend: backend.name.to_string(),
-        reason,
-    };
-    if !response.status().is_success() {
-        return Err(bad(format!("{} to GET {path}", response.status())));
+    match response.status() {
+        status if status.is_success() => Ok(response),
+        status => Err(Error::BadAnswer {
+            backend: backend.name.to_string(),
+            reason: format!("{status} to GET {path}"),
+        }),
     }
-    let body = docker::collect(response.into_body(), LIST_MAX)
-        .await
-        .map_err(|reason| bad(reason.to_string()))?;
-    serde_json::from_slice(&body).map_err(|reason| bad(format!("GET {path}: {reason}")))
 }

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use http::{Method, Request};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
 
-use super::{Index, Timing, index::Stale, listing};
+use super::{Change, Index, Timing, index::Stale, listing};
 use crate::{
     backend::Backend,
     docker::{self, event::Event, lines::Lines},
@@ -23,10 +25,16 @@ const LISTING: u32 = 6;
 const SETTLE: Duration = Duration::from_millis(20);
 
 /// Watches until dropped.
-pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing) {
+pub(super) async fn run(
+    backend: Arc<Backend>,
+    index: Arc<Index>,
+    changes: broadcast::Sender<Change>,
+    timing: Timing,
+) {
     let watch = Watch {
         backend,
         index,
+        changes,
         timing,
     };
     let mut pause = FIRST_PAUSE;
@@ -48,6 +56,7 @@ pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, timing: Timing
 struct Watch {
     backend: Arc<Backend>,
     index: Arc<Index>,
+    changes: broadcast::Sender<Change>,
     timing: Timing,
 }
 
@@ -87,6 +96,7 @@ impl Watch {
         self.backend.mark_up(engine);
         *was_up = true;
         tracing::info!(backend = %self.backend.name, "backend is up");
+        self.tell(Change::Listed(self.backend.name.clone()));
         let mut probes = interval(self.timing.probe_interval);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut missed = 0;
@@ -139,7 +149,7 @@ impl Watch {
     async fn events(&self) -> Result<Lines, Error> {
         let filters =
             "%7B%22type%22%3A%5B%22container%22%2C%22network%22%2C%22volume%22%2C%22image%22%5D%7D";
-        let response = self.get(&format!("/events?filters={filters}")).await?;
+        let response = listing::get(&self.backend, &format!("/events?filters={filters}")).await?;
         Ok(Lines::new(response.into_body()))
     }
 
@@ -150,23 +160,8 @@ impl Watch {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let response = self.get("/_ping").await?;
+        let response = listing::get(&self.backend, "/_ping").await?;
         docker::collect(response.into_body(), 1024).await.map(drop)
-    }
-
-    async fn get(&self, path: &str) -> Result<http::Response<docker::Body>, Error> {
-        let request = Request::builder()
-            .method(Method::GET)
-            .uri(path)
-            .header("host", "docker");
-        let response = self
-            .backend
-            .probe(request.body(docker::empty()).map_err(|e| self.failed(e))?)
-            .await?;
-        match response.status().is_success() {
-            true => Ok(response),
-            false => Err(self.failed(format!("{} to GET {path}", response.status()))),
-        }
     }
 
     /// Reads the lists again that events did not tell enough about.
@@ -188,7 +183,19 @@ impl Watch {
             .ok_or_else(|| self.failed("its event stream ended"))?;
         let event: Event =
             serde_json::from_slice(&line).map_err(|e| self.failed(format!("its events: {e}")))?;
-        Ok(self.index.follow(&self.backend.name, &event))
+        let stale = self.index.follow(&self.backend.name, &event);
+        if let Some(id) = event.affected_container() {
+            self.tell(Change::Container {
+                backend: self.backend.name.clone(),
+                id: id.to_owned(),
+            });
+        }
+        Ok(stale)
+    }
+
+    fn tell(&self, change: Change) {
+        // Nobody may follow, and then nobody has to know.
+        let _ = self.changes.send(change);
     }
 }
 

@@ -66,10 +66,11 @@ impl Proxy {
             for item in items::parse(&backend.name, body)? {
                 let container: Container<'_> = items::read(&backend.name, item)?;
                 if cuts.iter().all(|cut| cut.keeps(container.created)) {
+                    let marked = mark(item, &container, &backend.name);
                     listed.push((
                         Reverse(container.created),
                         container.id.clone(),
-                        mark(item, &container, &backend.name),
+                        self.shown_listed(&container.id, marked),
                     ));
                 }
             }
@@ -79,6 +80,13 @@ impl Proxy {
         listed.truncate(limit.unwrap_or(usize::MAX));
         let text = edit::array(listed.iter().map(|(.., item)| item.as_str()));
         Ok(answers.mark(message::json(StatusCode::OK, text)))
+    }
+
+    fn shown_listed(&self, id: &str, container: String) -> String {
+        match &self.published {
+            Some(published) => published.show_listed(id, container),
+            None => container,
+        }
     }
 
     /// Asks every backend that a call's filters concern for its list.

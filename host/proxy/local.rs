@@ -64,8 +64,12 @@ pub(super) fn ping(turn: &Turn, call: &Call) -> Result<Response<Body>, Error> {
         HeaderValue::from_static("no-cache, no-store, must-revalidate"),
     );
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    headers.insert("builder-version", HeaderValue::from_static("1"));
-    headers.insert("swarm", HeaderValue::from_static("inactive"));
+    let engine = turn.flock.oldest_engine();
+    // Engines that tell their builder tell of a swarm too.
+    if let Some(builder) = engine.and_then(|engine| engine.builder.clone()) {
+        headers.insert("builder-version", builder);
+        headers.insert("swarm", HeaderValue::from_static("inactive"));
+    }
     Ok(response)
 }
 

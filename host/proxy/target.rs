@@ -1,5 +1,7 @@
 //! Calls that go to the one backend that has the object.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
@@ -134,13 +136,45 @@ impl Proxy {
     /// Forwards a start, after asking the `start` hooks.
     pub(super) async fn start(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
         let reference = call.reference().into_owned();
+        let (_, located) = self.container(turn, &reference).await?;
         let backend = self.locate(turn, &mut call, Object::Container).await?;
         if turn.plugins.has(Hook::Start) {
-            let (_, located) = self.container(turn, &reference).await?;
             self.ask_start(turn, &mut call, &backend, &located.id)
                 .await?;
         }
-        backend.send(forward::request(turn, call)?).await
+        self.run(turn, call, &backend, &located.id).await
+    }
+
+    /// Forwards a restart.
+    pub(super) async fn restart(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
+        let reference = call.reference().into_owned();
+        let (_, located) = self.container(turn, &reference).await?;
+        let backend = self.locate(turn, &mut call, Object::Container).await?;
+        self.run(turn, call, &backend, &located.id).await
+    }
+
+    /// Sends what makes a container run. When its ports are forwarded, they are open when this returns.
+    async fn run(
+        &self,
+        turn: &Turn,
+        call: Call,
+        backend: &Arc<Backend>,
+        id: &str,
+    ) -> Result<Response<Body>, Error> {
+        let request = forward::request(turn, call)?;
+        let start = match &self.published {
+            Some(published) => published.begin(backend, id).await?,
+            None => None,
+        };
+        let answer = backend.send(request).await;
+        if let Some(start) = start {
+            start.end().await;
+        }
+        answer
     }
 
     async fn ask_start(
@@ -235,7 +269,7 @@ pub(super) async fn read(
 }
 
 /// A wait's body; when it breaks off, or its backend goes down, the client reads why.
-fn until_lost(body: Body, backend: std::sync::Arc<Backend>) -> Body {
+fn until_lost(body: Body, backend: Arc<Backend>) -> Body {
     let stream = futures_util::stream::unfold(Some((body, backend)), |state| async {
         let (mut body, backend) = state?;
         let lost = tokio::select! {

@@ -54,6 +54,16 @@ fn what_is_wrong_is_said_with_its_place_and_a_hint() {
             "write client or proxy",
         ),
         (
+            "publish = \"on\"",
+            "1:11: `on` has no meaning here",
+            "write off or forward",
+        ),
+        (
+            "publish_address = \"localhost\"",
+            "1:19: `localhost` is not an IP address",
+            "write one such as 0.0.0.0, 127.0.0.1 or ::",
+        ),
+        (
             "strategy = \"pack\"",
             "1:12: `pack` has no meaning here",
             "write spread",

@@ -138,7 +138,9 @@ mod tests {
         ] {
             networks.insert(network(backend, id, name));
         }
-        let id = |reference: &str, backend| match networks.find(reference, backend) {
+        let id = |networks: &Networks, reference: &str, backend| match networks
+            .find(reference, backend)
+        {
             Lookup::Found(network) => network.id,
             other => format!("{other:?}")
                 .split(['(', ' '])
@@ -156,12 +158,16 @@ mod tests {
             ("c", Some("n1"), "Missing"),
             ("", None, "Missing"),
         ] {
-            assert_eq!(id(reference, backend), expected, "{reference} {backend:?}");
+            assert_eq!(
+                id(&networks, reference, backend),
+                expected,
+                "{reference} {backend:?}"
+            );
         }
         networks.remove("b1");
         assert_eq!(networks.find("a", None), Lookup::SamePrefix(2));
-        assert_eq!(id("b1", None), "c1");
+        assert_eq!(id(&networks, "b1", None), "c1");
         assert_eq!(networks.drain(&"n2".into()).len(), 2);
-        assert_eq!(id("bridge", None), "a1");
+        assert_eq!(id(&networks, "bridge", None), "a1");
     }
 }
