@@ -1,5 +1,6 @@
 //! What the tests stand on: real Docker hosts, scripted ones, the program under test, and raw clients.
 
+mod clients;
 mod fake_docker;
 mod flockerd;
 mod fronts;
@@ -11,6 +12,7 @@ mod process;
 mod real_flock;
 mod scope;
 
+pub(crate) use clients::Client;
 pub(crate) use fake_docker::{Answer, FakeDocker, Request, container};
 pub(crate) use flockerd::{Flockerd, Front};
 pub(crate) use http::{Connection, Reply, Target};

@@ -9,6 +9,8 @@ mod harness;
 
 /// The command line and the configuration.
 mod cli;
+/// Programs that people use.
+mod clients;
 /// flockerd killed in the middle.
 mod crash;
 /// What `make demo` shows.
