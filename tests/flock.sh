@@ -26,6 +26,7 @@ nsenter util-linux
 docker-registry docker-registry
 htpasswd apache2-utils
 pgrep procps
+podman podman
 python3 python3"
   # `ldd` succeeds for a busybox with libraries, which would not run inside an image.
   if ! command -v busybox >/dev/null || ldd "$(command -v busybox)" >/dev/null 2>&1; then missing+=(busybox-static); fi

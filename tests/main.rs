@@ -35,6 +35,8 @@ mod life;
 mod lists;
 /// The vectors of flockerd's ancestor.
 mod mdock;
+/// Hosts of different kinds in one flock.
+mod mixed;
 /// What a reference to a container means.
 mod names;
 /// Where new containers go.

@@ -106,7 +106,11 @@ pub(super) async fn engine(backend: &Backend) -> Result<Engine, Error> {
             max: number(&version.api_version).unwrap_or(unknown.max),
         },
         version: version.version,
-        builder: ping.headers().get("builder-version").cloned(),
+        builder: ping
+            .headers()
+            .get("builder-version")
+            .filter(|builder| !builder.is_empty())
+            .cloned(),
         cpus: info.cpus,
         memory: info.mem_total,
     })

@@ -155,6 +155,12 @@ fn join(info: &mut Map<String, Value>, other: &Map<String, Value>) {
             info.insert(name.into(), Value::Bool(false));
         }
     }
+    for (name, common) in [("Plugins", true), ("Runtimes", false)] {
+        if let (Some(one), Some(two)) = (info.get(name), other.get(name)) {
+            let both = in_both(one, two, common);
+            info.insert(name.into(), both);
+        }
+    }
     if info.get("Driver") != other.get("Driver") {
         info.insert("Driver".into(), json!("mixed"));
     }
@@ -170,6 +176,29 @@ fn join(info: &mut Map<String, Value>, other: &Map<String, Value>) {
     });
     if !distinct.is_empty() {
         info.insert("Warnings".into(), Value::Array(distinct));
+    }
+}
+
+/// What two daemons have in common: of lists the items, of objects the members, whose values count too if they are
+/// lists.
+fn in_both(one: &Value, two: &Value, deep: bool) -> Value {
+    match (one, two) {
+        (Value::Object(one), Value::Object(two)) => {
+            let both = one.iter().filter_map(|(name, value)| {
+                let other = two.get(name)?;
+                let value = match deep {
+                    true => in_both(value, other, false),
+                    false => value.clone(),
+                };
+                Some((name.clone(), value))
+            });
+            Value::Object(both.collect())
+        }
+        (Value::Array(one), Value::Array(two)) => {
+            let both = one.iter().filter(|item| two.contains(item));
+            Value::Array(both.cloned().collect())
+        }
+        (one, _) => one.clone(),
     }
 }
 
@@ -208,6 +237,22 @@ mod tests {
 
     fn map(value: Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn plugins_and_runtimes_are_those_that_all_have() {
+        let mut info = map(json!({
+            "Plugins": {"Volume": ["local", "nfs"], "Log": null},
+            "Runtimes": {"runc": {"path": "runc"}, "kata": {}},
+        }));
+        let other = map(json!({
+            "Plugins": {"Volume": ["local"], "Log": ["x"]}, "Runtimes": {"runc": {"path": "other"}},
+        }));
+        join(&mut info, &other);
+        let expected = json!({
+            "Plugins": {"Volume": ["local"], "Log": null}, "Runtimes": {"runc": {"path": "runc"}},
+        });
+        assert_eq!(Value::Object(info), expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     docker::{Body, call::Call, edit, lines::Lines, query::Query, reference::Reference},
     error::Error,
     inventory::index::{BackendName, Holders},
-    proxy::{Proxy, Turn, forward},
+    proxy::{Proxy, Turn, forward, locate::encode},
 };
 
 impl Proxy {
@@ -56,14 +56,23 @@ impl Proxy {
         }
         let _underway = self.pulls.begin(to, reference);
         tracing::info!(image = reference, from = %from.name, backend = %to.name, "copying an image");
-        copy(turn, reference, &from, to).await?;
+        let loaded = copy(turn, reference, &from, to).await?;
+        let digits = reference.trim_start_matches("sha256:");
+        if !holders.id.trim_start_matches("sha256:").starts_with(digits) {
+            rename(turn, reference, &loaded, to).await?;
+        }
         self.relist(std::slice::from_ref(to)).await;
         Ok(())
     }
 }
 
-/// Streams an image from one backend into another.
-async fn copy(turn: &Turn, reference: &str, from: &Backend, to: &Backend) -> Result<(), Error> {
+/// Streams an image from one backend into another; returns the names that it has there.
+async fn copy(
+    turn: &Turn,
+    reference: &str,
+    from: &Backend,
+    to: &Backend,
+) -> Result<Vec<String>, Error> {
     let query = Query::default().with("names", reference);
     let saved = forward::own(turn, Method::GET, "/images/get", &query.0)?;
     let saved = from.send(saved).await?;
@@ -83,6 +92,7 @@ async fn copy(turn: &Turn, reference: &str, from: &Backend, to: &Backend) -> Res
     *load.body_mut() = saved.into_body();
     let loaded = to.send(load).await?;
     let status = loaded.status();
+    let mut names = Vec::new();
     let mut lines = Lines::new(loaded.into_body());
     while let Some(line) = lines
         .next()
@@ -98,11 +108,35 @@ async fn copy(turn: &Turn, reference: &str, from: &Backend, to: &Backend) -> Res
         if let Some(reason) = edit::read::<String>(&line, member) {
             return Err(failed(reason));
         }
+        let said = edit::read::<String>(&line, "stream").unwrap_or_default();
+        let name = said.trim().strip_prefix("Loaded image: ");
+        names.extend(name.map(str::to_owned));
     }
     match status.is_success() {
-        true => Ok(()),
+        true => Ok(names),
         false => Err(failed(status.to_string())),
     }
+}
+
+/// Gives a loaded image the name that was asked for, should its engine have made another of it: podman puts what has no
+/// registry in its name under `localhost/`.
+async fn rename(
+    turn: &Turn,
+    reference: &str,
+    loaded: &[String],
+    backend: &Backend,
+) -> Result<(), Error> {
+    let wanted = Reference::parse(reference);
+    let same = |name: &String| Reference::parse(name).canonical() == wanted.canonical();
+    let [loaded_as] = loaded else { return Ok(()) };
+    if same(loaded_as) {
+        return Ok(());
+    }
+    let query = Query::default().with("repo", wanted.name);
+    let query = query.with("tag", wanted.tag.unwrap_or("latest"));
+    let path = format!("/images/{}/tag", encode(loaded_as));
+    let request = forward::own(turn, Method::POST, &path, &query.0)?;
+    backend.send(request).await.map(drop)
 }
 
 /// The backend that has most of the images; the first one when nobody has any.
