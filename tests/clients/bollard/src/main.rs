@@ -152,9 +152,12 @@ impl Program {
             Err(Error::DockerContainerWaitError { code: 3, .. }) => {}
             other => bail!("the wait said {other:?}"),
         }
-        let options = LogsOptionsBuilder::default().stdout(true).tail("1");
+        let options = LogsOptionsBuilder::default().stdout(true);
         let logged = gather(self.docker.logs(&id, Some(options.build()))).await?;
-        ensure!(logged == ("second\n".into(), String::new()), "{logged:?}");
+        ensure!(
+            logged == ("first\nsecond\n".into(), String::new()),
+            "{logged:?}"
+        );
         self.remove(&id).await
     }
 
