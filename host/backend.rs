@@ -10,10 +10,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, uri::PathAndQuery};
 use tokio::sync::{Mutex, watch};
 
-use crate::{address::Address, docker::Body, error::Error, socket::Socket};
+use crate::{
+    address::Address,
+    docker::{Body, version::ApiVersion},
+    error::Error,
+    socket::Socket,
+};
 
 use pool::Pool;
 pub use status::{Engine, Health, Status};
@@ -127,7 +132,8 @@ impl Backend {
     ///
     /// # Errors
     /// [`Error::Backend`] when the backend is down, goes down, or hangs up before the head.
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
+    pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
+        self.fit(&mut request);
         self.unless_down(self.pool.send(request)).await
     }
 
@@ -143,7 +149,8 @@ impl Backend {
     ///
     /// # Errors
     /// As [`Backend::send`].
-    pub async fn hijack(&self, request: Request<Body>) -> Result<Hijacked, Error> {
+    pub async fn hijack(&self, mut request: Request<Body>) -> Result<Hijacked, Error> {
+        self.fit(&mut request);
         self.unless_down(async {
             let response = self.pool.send_alone(request).await?;
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -159,6 +166,25 @@ impl Backend {
             })
         })
         .await
+    }
+
+    /// Lowers a request's version to the newest that the daemon speaks: it may have joined after the client asked the
+    /// flock what it speaks.
+    fn fit(&self, request: &mut Request<Body>) {
+        let status = self.status();
+        let Some(newest) = status.engine.as_ref().map(|engine| engine.versions.max) else {
+            return;
+        };
+        let path = request.uri().path_and_query().map(PathAndQuery::as_str);
+        let split = path.and_then(|path| path.strip_prefix("/v")?.split_once('/'));
+        let Some((version, rest)) = split else { return };
+        if version
+            .parse()
+            .is_ok_and(|asked: ApiVersion| asked > newest)
+            && let Ok(uri) = format!("/v{newest}/{rest}").parse()
+        {
+            *request.uri_mut() = uri;
+        }
     }
 
     /// Runs a request until the backend goes down.

@@ -31,7 +31,13 @@ mod splice;
 mod target;
 mod volumes;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use http::{HeaderValue, Request, Response, header};
@@ -80,6 +86,11 @@ pub struct Proxy {
     places: load::Places,
     locks: names::Locks,
     builders: builds::Builders,
+    /// The newest API version that clients were ever told of, as [`ApiVersion::number`] has it.
+    ///
+    /// [`ApiVersion::number`]: crate::docker::version::ApiVersion::number
+    offered: AtomicU32,
+    state: Arc<dyn StateStore>,
     runs: runs::Runs,
     pulls: pull::Pulls,
     /// None: published ports stay where they are.
@@ -108,13 +119,15 @@ impl Proxy {
         settings: Settings,
     ) -> Self {
         Self {
-            runs: runs::Runs::new(state, settings.run_expiry),
+            runs: runs::Runs::new(state.clone(), settings.run_expiry),
+            state,
             inventory,
             plugins,
             settings,
             places: load::Places::default(),
             locks: names::Locks::default(),
             builders: builds::Builders::default(),
+            offered: AtomicU32::new(0),
             pulls: pull::Pulls::default(),
             published: None,
         }
@@ -165,8 +178,11 @@ impl Proxy {
     }
 
     async fn answer(self: &Arc<Self>, turn: &Turn, call: Call) -> Result<Reply, Error> {
-        if let (Some(version), Some(range)) = (call.version, turn.flock.known_versions()) {
-            let fits = range.check(version);
+        if let Some(range) = turn.flock.known_versions() {
+            let newest = range.max.number();
+            let offered = self.offered.fetch_max(newest, Ordering::Relaxed);
+            let version = call.version.unwrap_or(range.max);
+            let fits = range.up_to(offered).check(version);
             fits.map_err(|text| Error::refused(http::StatusCode::BAD_REQUEST, text))?;
         }
         let call = match self.ask_request(turn, call).await? {

@@ -11,6 +11,7 @@ mod podman;
 mod poll;
 mod process;
 mod real_flock;
+mod same;
 mod scope;
 
 pub(crate) use clients::Client;
@@ -23,4 +24,5 @@ pub(crate) use podman::Podman;
 pub(crate) use poll::{DEADLINE, holds};
 pub(crate) use process::{Output, Running, run};
 pub(crate) use real_flock::{NODES, Node, Registry, flock};
+pub(crate) use same::{Player, Step, differences, same_as_one_daemon, step, tar};
 pub(crate) use scope::Scope;

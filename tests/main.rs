@@ -7,6 +7,8 @@
 
 mod harness;
 
+/// Builds, classic and BuildKit.
+mod builds;
 /// The command line and the configuration.
 mod cli;
 /// Programs that people use.
@@ -27,6 +29,8 @@ mod hijack;
 mod hostile;
 /// The harness does what the tests rely on.
 mod hosts;
+/// Images of several hosts as of one.
+mod images;
 /// The layers of the source.
 mod layers;
 /// The life of a container, with the docker CLI.
@@ -39,6 +43,8 @@ mod mdock;
 mod mixed;
 /// What a reference to a container means.
 mod names;
+/// Networks, and the groups that live on one host.
+mod networks;
 /// Where new containers go.
 mod placement;
 /// Every plugin that is shipped, and one that tells what it sees.
@@ -51,5 +57,11 @@ mod pull;
 mod readme;
 /// `docker run`.
 mod run;
+/// The flock answers as one daemon does.
+mod same;
 /// Terminals and large amounts of input and output.
 mod stream;
+/// What concerns the flock as a whole.
+mod system;
+/// Volumes, and the containers that follow them.
+mod volumes;

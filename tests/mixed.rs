@@ -115,6 +115,40 @@ fn an_image_goes_from_docker_to_podman_under_its_own_name() {
     podman.docker(&["image", "inspect", &image]).ok();
 }
 
+#[test]
+fn a_client_goes_on_when_an_older_host_joins() {
+    let version = |newest: &str| json!({"Version": "x", "ApiVersion": newest, "MinAPIVersion": "1.24", "Os": "linux"});
+    let [new, old] = ["1.50", "1.41"].map(|newest| {
+        let fake = FakeDocker::with(&[container('a', &[&format!("/at-{newest}")])]);
+        fake.on("GET /version", Answer::Json(200, version(newest)));
+        fake
+    });
+    let hosts = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(hosts.path(), "").unwrap();
+    let flockerd = Flockerd::over_fakes(&[&new]).start();
+    let ping = flockerd.api().get("/_ping").expect(200);
+    assert_eq!(ping.header("api-version"), Some("1.50"));
+    drop((hosts, old));
+}
+
+#[test]
+fn a_container_goes_where_its_port_is_free() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock().start();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let publish = format!("{port}:80");
+    for number in 1..=3 {
+        let name = scope.name(&format!("web{number}"));
+        let label = scope.label();
+        let run = ["run", "-d", "--label", &label, "--name", &name, "--publish", &publish, "busybox", "sleep", "600"];
+        flockerd.docker(&run).ok();
+    }
+    // Every host has it now: the daemon says so.
+    let run = ["run", "--label", &scope.label(), "--publish", &publish, "busybox", "true"];
+    let said = flockerd.docker(&run).fails(125);
+    assert!(said.contains("port is already allocated"), "{said}");
+}
+
 /// A flock of a quick host with the container `quick`, and one with `slow` that answers nothing any more but pings.
 fn with_a_slow_host() -> ([FakeDocker; 2], Flockerd) {
     let quick = FakeDocker::with(&[container('a', &["/quick"])]);

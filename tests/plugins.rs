@@ -307,6 +307,12 @@ fn map_and_start_work_on_real_hosts() {
             .ok(),
         "created"
     );
+    // Its client waits for the end of what is to be removed at its end.
+    let fleeting = scope.name("fleeting");
+    let refuse = ["--rm", "--label", "probe.refuse-start=1", "busybox", "true"];
+    let run = [&["run", "--name", &fleeting], &refuse[..]].concat();
+    flockerd.docker(&run).fails(125);
+    flockerd.docker(&["inspect", &fleeting]).fails(1);
 }
 
 #[test]

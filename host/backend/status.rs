@@ -32,6 +32,8 @@ pub struct Engine {
     pub version: String,
     /// What it answers a ping in `Builder-Version`, by which clients choose how to build; older engines say nothing.
     pub builder: Option<HeaderValue>,
+    /// As Go names it: `amd64`.
+    pub arch: String,
     pub cpus: u32,
     /// In bytes.
     pub memory: u64,

@@ -27,6 +27,13 @@ pub struct HostConfig {
     volumes_from: Option<Vec<String>>,
     binds: Option<Vec<String>>,
     mounts: Option<Vec<Mount>>,
+    port_bindings: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct PortBinding {
+    host_port: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -80,7 +87,7 @@ pub enum BadCreate {
 }
 
 /// The keys read here, at the top and in `HostConfig`.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "Image",
     "Labels",
     "HostConfig",
@@ -92,6 +99,7 @@ const KEYS: [&str; 11] = [
     "VolumesFrom",
     "Binds",
     "Mounts",
+    "PortBindings",
 ];
 
 impl Create {
@@ -120,6 +128,23 @@ impl Create {
     /// What it belongs to.
     pub fn group(&self) -> Option<Group> {
         self.labels.as_ref().and_then(Labels::group)
+    }
+
+    /// The ports of its host that it asks for, `8080/tcp`; not those that the daemon chooses.
+    pub fn ports(&self) -> Vec<String> {
+        let host = self.host_config.as_ref();
+        let bindings = host.and_then(|host| host.port_bindings.as_ref());
+        let mut ports = Vec::new();
+        for (port, bindings) in bindings.into_iter().flatten() {
+            let protocol = port.split_once('/').map_or("tcp", |(_, protocol)| protocol);
+            let asked = bindings
+                .iter()
+                .flatten()
+                .filter_map(|b| b.host_port.as_ref());
+            let fixed = asked.filter(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+            ports.extend(fixed.map(|port| format!("{port}/{protocol}")));
+        }
+        ports
     }
 
     /// Everything the container refers to by name, sorted, each once.
@@ -261,6 +286,16 @@ mod tests {
         }
         let escaped = br#"{"Image":"x","HostConfig":null,"cmd":[],"Lab\u0065ls":{}}"#;
         assert!(Create::read(escaped).is_ok());
+    }
+
+    #[test]
+    fn ports_are_those_that_must_be_free() {
+        let create: Create = serde_json::from_value(serde_json::json!({ "HostConfig": { "PortBindings": {
+            "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostPort": ""}, {"HostPort": "0"}],
+            "53/udp": [{"HostPort": "53"}], "81": null, "82/tcp": [{}], "83/tcp": [{"HostPort": "1-9"}],
+        }}}))
+        .unwrap();
+        assert_eq!(create.ports(), ["53/udp", "8080/tcp"]);
     }
 
     #[test]

@@ -45,14 +45,23 @@ pub fn invent(taken: impl Fn(&str) -> bool) -> String {
 }
 
 fn candidate(attempt: usize) -> String {
-    // Every RandomState has fresh keys from the operating system: randomness enough for a name.
-    let random = RandomState::new().build_hasher().finish() as usize;
+    let random = random() as usize;
     let adjective = ADJECTIVES[random % ADJECTIVES.len()];
     let bird = BIRDS[random / ADJECTIVES.len() % BIRDS.len()];
     match attempt {
         0..8 => format!("{adjective}_{bird}"),
         _ => format!("{adjective}_{bird}{}", random % (10 * attempt)),
     }
+}
+
+/// An id that nobody has, as daemons write theirs.
+pub fn invent_id() -> String {
+    format!("{:016x}{:016x}", random(), random())
+}
+
+/// Every `RandomState` has fresh keys from the operating system: randomness enough for a name.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -15,6 +15,13 @@ impl ApiVersion {
     }
 }
 
+impl ApiVersion {
+    /// A number that is greater for a newer version.
+    pub fn number(self) -> u32 {
+        u32::from(self.major) << 16 | u32::from(self.minor)
+    }
+}
+
 impl fmt::Display for ApiVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
@@ -46,6 +53,15 @@ impl Range {
         min: ApiVersion::new(1, 24),
         max: ApiVersion::new(1, 41),
     };
+
+    /// The same up to a version that was offered once: whoever heard of it goes on using it.
+    pub fn up_to(self, offered: u32) -> Self {
+        let [major, minor] = [offered >> 16, offered & 0xffff].map(|number| number as u16);
+        Self {
+            max: self.max.max(ApiVersion::new(major, minor)),
+            ..self
+        }
+    }
 
     /// The versions that both understand.
     pub fn and(self, other: Self) -> Self {
@@ -83,6 +99,15 @@ mod tests {
         assert!("1.9".parse::<ApiVersion>() < "1.41".parse());
         assert!("1".parse::<ApiVersion>().is_err());
         assert!("1.x".parse::<ApiVersion>().is_err());
+    }
+
+    #[test]
+    fn what_was_offered_once_stays_good() {
+        let range = Range::UNKNOWN;
+        let offered = ApiVersion::new(1, 50).number();
+        assert!(range.check(ApiVersion::new(1, 50)).is_err());
+        assert!(range.up_to(offered).check(ApiVersion::new(1, 50)).is_ok());
+        assert_eq!(range.up_to(0), range);
     }
 
     #[test]

@@ -82,6 +82,8 @@ struct Version {
     api_version: String,
     #[serde(default, rename = "MinAPIVersion")]
     min_api_version: String,
+    #[serde(default)]
+    arch: String,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +108,7 @@ pub(super) async fn engine(backend: &Backend) -> Result<Engine, Error> {
             max: number(&version.api_version).unwrap_or(unknown.max),
         },
         version: version.version,
+        arch: version.arch,
         builder: ping
             .headers()
             .get("builder-version")

@@ -42,6 +42,7 @@ struct Creation {
     final_image: String,
     /// What it refers to.
     ties: Vec<Tie>,
+    ports: Vec<String>,
     group: Option<Group>,
     /// What tells this create from others in the memory of runs.
     digest: String,
@@ -81,6 +82,7 @@ impl Proxy {
             image: create.image.clone().unwrap_or_default(),
             final_image: create.image.clone().unwrap_or_default(),
             ties: create.ties(),
+            ports: create.ports(),
             group: create.group(),
             digest,
             _reserved: reserved,
@@ -154,6 +156,7 @@ impl Proxy {
             platform: platform.as_deref(),
             body: Some(&body),
             ties: &creation.ties,
+            ports: &creation.ports,
             group: creation.group.clone(),
             near: run.as_ref().map(|run| run.backend.as_str()),
             client: &creation.call.client,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Proxy, Turn, forward, items, local};
 use crate::{
-    docker::{Body, call::Call, edit, message},
+    docker::{Body, call::Call, edit, message, names},
     error::Error,
 };
 
@@ -63,7 +63,7 @@ impl Proxy {
         for other in &infos {
             join(&mut info, other);
         }
-        info.insert("ID".into(), json!("flockerd"));
+        info.insert("ID".into(), json!(self.identity().await?));
         info.insert("Name".into(), json!("flockerd"));
         info.insert("Swarm".into(), no_swarm());
         info.insert("DriverStatus".into(), self.table(turn));
@@ -74,6 +74,21 @@ impl Proxy {
             StatusCode::OK,
             Value::Object(info).to_string(),
         )))
+    }
+
+    /// The flock's own id, made once and kept in the state store.
+    async fn identity(&self) -> Result<String, Error> {
+        const KEY: &str = "flock/id";
+        for _ in 0..2 {
+            if let Some(id) = self.state.get(KEY).await? {
+                return Ok(String::from_utf8_lossy(&id).into_owned());
+            }
+            let id = names::invent_id();
+            self.state
+                .swap(KEY, None, Some(id.as_bytes()), None)
+                .await?;
+        }
+        Err(Error::State("the flock's id does not stay".into()))
     }
 
     /// `GET /plugins` of all backends, each plugin once.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a miss may ask the backends. The index is nearly always right: a hung backend must not make every 404 slow.
-const ASK: Duration = Duration::from_secs(1);
+pub(super) const ASK: Duration = Duration::from_secs(1);
 
 impl Proxy {
     /// Finds the backend for a call, and puts into its path the reference that this backend understands.

@@ -4,13 +4,13 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
-use super::{Proxy, Turn, hooks, load::UnderWay};
+use super::{Proxy, Turn, fanout, forward, hooks, items, load::UnderWay};
 use crate::{
     backend::{Backend, Health},
     config::Strategy,
-    docker::{client::Client, create::Tie, group::Group},
+    docker::{client::Client, create::Tie, group::Group, query::Query},
     error::Error,
     inventory::index::{BackendName, Counts, Lookup},
     plugin::{Hook, route},
@@ -28,6 +28,8 @@ pub(super) struct Newcomer<'a> {
     pub(super) platform: Option<&'a str>,
     pub(super) body: Option<&'a String>,
     pub(super) ties: &'a [Tie],
+    /// Ports of its host that it needs, `8080/tcp`.
+    pub(super) ports: &'a [String],
     /// What it belongs to: it goes where the rest of it lives.
     pub(super) group: Option<Group>,
     /// The backend to try first: its client has just pulled the image there.
@@ -54,6 +56,7 @@ impl Newcomer<'_> {
             platform: None,
             body: None,
             ties: &[],
+            ports: &[],
             group: None,
             near: None,
             client,
@@ -68,6 +71,8 @@ impl Proxy {
     /// 409 when its constraints contradict each other, a plugin's refusal, [`Error::NoBackend`].
     pub(super) async fn place(&self, turn: &Turn, newcomer: Newcomer<'_>) -> Result<Placed, Error> {
         let eligible = self.eligible(turn, newcomer.ties).await?;
+        let eligible = narrowed(eligible, |backend| suits(backend, newcomer.platform));
+        let eligible = self.with_free_ports(turn, eligible, newcomer.ports).await?;
         // Held until the choice is noted: two parts of a group that come at once must not both be its first.
         let _group = match &newcomer.group {
             Some(group) => Some(self.locks.groups.reserve(group).await),
@@ -104,6 +109,31 @@ impl Proxy {
         let eligible = self.eligible(turn, newcomer.ties).await?;
         let decision = self.ask_route(turn, newcomer, &eligible).await?;
         decision.backend.map(|name| turn.backend(&name)).transpose()
+    }
+
+    /// Of the eligible backends those where nobody has the ports, when there are such.
+    async fn with_free_ports(
+        &self,
+        turn: &Turn,
+        eligible: Vec<Arc<Backend>>,
+        ports: &[String],
+    ) -> Result<Vec<Arc<Backend>>, Error> {
+        // Forwarded ports are the flock's, not the backend's: where they are taken does not matter.
+        if ports.is_empty() || eligible.len() < 2 || self.published.is_some() {
+            return Ok(eligible);
+        }
+        let filters = serde_json::json!({ "publish": ports }).to_string();
+        let query = Query::default().with("filters", &filters);
+        let request = |_: &Backend| forward::own(turn, Method::GET, "/containers/json", &query.0);
+        let asked = eligible.iter().filter(|backend| !backend.is_slow());
+        let answers = fanout::ask(asked, super::locate::ASK, request).await?;
+        let mut taken = Vec::new();
+        for (backend, body) in &answers.ok {
+            if !items::parse(&backend.name, body)?.is_empty() {
+                taken.push(backend.name.clone());
+            }
+        }
+        Ok(narrowed(eligible, |backend| !taken.contains(&backend.name)))
     }
 
     /// Of the eligible backends the one where a group lives. What its ties bind elsewhere goes there all the same.
@@ -174,14 +204,7 @@ impl Proxy {
             .filter(|_| newcomer.subject == route::Subject::Container);
         let holders = image.map(|image| self.inventory.index.image(image).right());
         let holders = holders.unwrap_or_default();
-        let have = eligible
-            .iter()
-            .filter(|backend| holders.contains(&backend.name));
-        let have: Vec<_> = have.cloned().collect();
-        match have.is_empty() {
-            true => eligible.to_vec(),
-            false => have,
-        }
+        narrowed(eligible.to_vec(), |backend| holders.contains(&backend.name))
     }
 
     async fn ask_route(
@@ -281,6 +304,26 @@ fn resolve(turn: &Turn, eligible: &[Arc<Backend>], answer: &str) -> Result<Strin
             ))
         }
     }
+}
+
+/// Those that something is true of, unless it is true of none.
+fn narrowed(
+    backends: Vec<Arc<Backend>>,
+    is_better: impl Fn(&Backend) -> bool,
+) -> Vec<Arc<Backend>> {
+    let better = backends.iter().filter(|backend| is_better(backend));
+    let better: Vec<_> = better.cloned().collect();
+    if better.is_empty() { backends } else { better }
+}
+
+/// True for a backend of the architecture in a platform, `linux/arm64/v8`.
+fn suits(backend: &Backend, platform: Option<&str>) -> bool {
+    let wanted = platform.and_then(|platform| platform.split('/').nth(1));
+    let status = backend.status();
+    wanted.is_none_or(|wanted| {
+        let engine = status.engine.as_ref();
+        engine.is_none_or(|engine| engine.arch == wanted)
+    })
 }
 
 /// The built-in choice.

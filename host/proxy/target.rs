@@ -139,8 +139,11 @@ impl Proxy {
         let (_, located) = self.container(turn, &reference).await?;
         let backend = self.locate(turn, &mut call, Object::Container).await?;
         if turn.plugins.has(Hook::Start) {
-            self.ask_start(turn, &mut call, &backend, &located.id)
-                .await?;
+            let asked = self.ask_start(turn, &mut call, &backend, &located.id);
+            if let Err(refusal) = asked.await {
+                self.discard(turn, &backend, &located.id).await;
+                return Err(refusal);
+            }
         }
         self.run(turn, call, &backend, &located.id).await
     }
@@ -167,14 +170,43 @@ impl Proxy {
     ) -> Result<Response<Body>, Error> {
         let request = forward::request(turn, call)?;
         let start = match &self.published {
-            Some(published) => published.begin(backend, id).await?,
-            None => None,
+            Some(published) => published.begin(backend, id).await,
+            None => Ok(None),
+        };
+        let start = match start {
+            Ok(start) => start,
+            Err(refusal) => {
+                self.discard(turn, backend, id).await;
+                return Err(refusal);
+            }
         };
         let answer = backend.send(request).await;
         if let Some(start) = start {
             start.end().await;
         }
         answer
+    }
+
+    /// Does with a container whose start flockerd refused what a daemon does with one that cannot be started: it
+    /// removes those that are to be removed at their end, for which their clients wait.
+    async fn discard(&self, turn: &Turn, backend: &Backend, id: &str) {
+        let path = format!("/containers/{id}");
+        let discarded = async {
+            let container = inspect(turn, backend, &format!("{path}/json")).await?;
+            let container = container.unwrap_or_default();
+            let host = edit::member(&container, "HostConfig").unwrap_or_default();
+            let state = edit::member(&container, "State").unwrap_or_default();
+            let is_waited_for = edit::read(host, "AutoRemove") == Some(true);
+            if is_waited_for && edit::read(state, "Running") == Some(false) {
+                let request = forward::own(turn, Method::DELETE, &path, "v=1")?;
+                backend.send(request).await?;
+                self.inventory.index.removed(id);
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = discarded.await {
+            tracing::warn!(backend = %backend.name, container = id, %error, "cannot remove a container that was not started");
+        }
     }
 
     async fn ask_start(

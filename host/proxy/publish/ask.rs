@@ -56,7 +56,7 @@ impl Published {
 
     /// Reads the JSON that a daemon answers to a GET.
     async fn ask<T: DeserializeOwned>(&self, backend: &Backend, path: &str) -> Result<T, Error> {
-        let answer = timeout(self.limit, self.send(backend, Method::GET, path));
+        let answer = timeout(self.limit, self.get(backend, path));
         let late = |_| {
             Err(Error::backend(
                 &backend.name,
@@ -70,14 +70,9 @@ impl Published {
         })
     }
 
-    pub(super) async fn send(
-        &self,
-        backend: &Backend,
-        method: Method,
-        path: &str,
-    ) -> Result<bytes::Bytes, Error> {
+    async fn get(&self, backend: &Backend, path: &str) -> Result<bytes::Bytes, Error> {
         let request = Request::builder()
-            .method(method)
+            .method(Method::GET)
             .uri(path)
             .header("host", "docker");
         let request = request

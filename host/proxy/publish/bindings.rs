@@ -37,7 +37,6 @@ struct State {
 struct HostConfig {
     port_bindings: Option<Ports>,
     network_mode: String,
-    auto_remove: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -87,11 +86,6 @@ impl Container {
 
     pub(super) fn runs(&self) -> bool {
         self.state.running
-    }
-
-    /// Whether its daemon removes it when it ends, or when it cannot be started.
-    pub(super) fn removes_itself(&self) -> bool {
-        self.host_config.auto_remove
     }
 
     /// The ports that are open now on its host, which is reached under `host`.

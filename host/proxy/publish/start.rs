@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -48,7 +48,7 @@ impl Published {
         if let Some(container) = self.inspect(backend, id).await?.filter(|one| !one.runs())
             && let Err(refusal) = self.take_all(backend, id, &container, &host).await
         {
-            self.refused(backend, id, &container).await;
+            self.close(id, &[]).await;
             return Err(refusal);
         }
         Ok(Some(start))
@@ -68,18 +68,6 @@ impl Published {
             }
         }
         Ok(())
-    }
-
-    /// Gives the ports back, and does what a daemon does with a container that cannot be started.
-    async fn refused(&self, backend: &Backend, id: &str, container: &Container) {
-        self.close(id, &[]).await;
-        if !container.removes_itself() {
-            return;
-        }
-        let path = format!("/containers/{id}?v=1");
-        if let Err(error) = self.send(backend, Method::DELETE, &path).await {
-            tracing::warn!(backend = %backend.name, container = id, %error, "cannot remove a container");
-        }
     }
 
     /// The daemon's words, with the container's id where a daemon has that of an endpoint.
