@@ -82,7 +82,11 @@ impl Client {
         };
         match self {
             Self::Compose => vec![("COMPOSE", "docker-compose".into())],
-            Self::Compose2 => vec![("COMPOSE", installed().join("compose/docker-compose"))],
+            // Version 1 builds with the classic builder.
+            Self::Compose2 => vec![
+                ("COMPOSE", installed().join("compose/docker-compose")),
+                ("DOCKER_BUILDKIT", "1".into()),
+            ],
             Self::Dockerode => vec![modules()],
             Self::TestcontainersNode => [&containers()[..], &[modules()]].concat(),
             Self::TestcontainersPython => containers().into(),
