@@ -102,10 +102,8 @@ impl Program {
             }),
             ..Default::default()
         };
-        let created = self
-            .docker
-            .create_container(Some(options.build()), body)
-            .await?;
+        let options = Some(options.build());
+        let created = self.docker.create_container(options, body).await?;
         Ok(created.id)
     }
 
@@ -118,10 +116,8 @@ impl Program {
 
     async fn remove(&self, id: &str) -> Result<()> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true);
-        Ok(self
-            .docker
-            .remove_container(id, Some(options.build()))
-            .await?)
+        let options = Some(options.build());
+        Ok(self.docker.remove_container(id, options).await?)
     }
 
     /// Input and output while it runs, its logs and its exit code afterwards.
@@ -133,10 +129,8 @@ impl Program {
             .stdout(true)
             .stderr(true)
             .stream(true);
-        let mut attached = self
-            .docker
-            .attach_container(&id, Some(options.build()))
-            .await?;
+        let options = Some(options.build());
+        let mut attached = self.docker.attach_container(&id, options).await?;
         self.start(&id).await?;
         attached.input.write_all(b"first\nsecond\n").await?;
         attached.input.shutdown().await?;
