@@ -23,4 +23,5 @@ lint:
 # What a fresh Debian machine with cargo and gcc lacks.
 tools:
 	tests/flock.sh install
+	tests/clients/install
 	rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)

@@ -1,5 +1,6 @@
 //! What the tests stand on: real Docker hosts, scripted ones, the program under test, and raw clients.
 
+mod clients;
 mod fake_docker;
 mod flockerd;
 mod fronts;
@@ -13,6 +14,7 @@ mod real_flock;
 mod same;
 mod scope;
 
+pub(crate) use clients::Client;
 pub(crate) use fake_docker::{Answer, FakeDocker, Request, container};
 pub(crate) use flockerd::{Flockerd, Front};
 pub(crate) use http::{Connection, Reply, Target};

@@ -11,6 +11,8 @@ mod harness;
 mod builds;
 /// The command line and the configuration.
 mod cli;
+/// Programs that people use.
+mod clients;
 /// flockerd killed in the middle.
 mod crash;
 /// What `make demo` shows.

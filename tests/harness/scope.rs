@@ -30,6 +30,11 @@ impl Scope {
         format!("{}-{what}", self.prefix)
     }
 
+    /// What its names begin with, before a hyphen.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// `test=...`, for `--label` and `--filter label=...`.
     pub(crate) fn label(&self) -> String {
         format!("test={}", self.prefix)
