@@ -15,7 +15,11 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{io::AsyncWriteExt, sync::mpsc, time::sleep};
+use tokio::{
+    io::{AsyncWriteExt, Interest},
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use super::Listener;
 use crate::{
@@ -27,6 +31,9 @@ use crate::{
 
 /// The pause after a failed accept: the process is out of descriptors, and some may come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a hijacked connection's head goes before what is there to follow it.
+const HEAD_START: Duration = Duration::from_millis(1);
 
 /// The Docker API's front door.
 pub struct Api {
@@ -148,6 +155,7 @@ struct Tunnel {
 impl Tunnel {
     async fn run(mut self) -> io::Result<(u64, u64)> {
         self.client.socket.write_all(&self.hijack.head).await?;
+        self.head_start().await;
         let backend = End {
             socket: self.hijack.socket,
             early: self.hijack.early,
@@ -155,6 +163,19 @@ impl Tunnel {
         let joined = proxy::join(self.client, backend).await;
         drop(self.hijack.held);
         joined
+    }
+}
+
+impl Tunnel {
+    /// Lets the head arrive by itself when there is more to send already. Behind a daemon's head the rest comes a moment
+    /// later, and clients such as docker-py throw away what they read together with it.
+    async fn head_start(&self) {
+        let readable = self.hijack.socket.ready(Interest::READABLE);
+        let waits =
+            !self.hijack.early.is_empty() || timeout(Duration::ZERO, readable).await.is_ok();
+        if waits {
+            sleep(HEAD_START).await;
+        }
     }
 }
 

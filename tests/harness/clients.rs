@@ -1,4 +1,4 @@
-//! The real programs of `tests/clients`: where `make tools` put what they need, and one run of each.
+//! The real programs of `tests/clients`: where `make clients` put what they need, and one run of each.
 
 use std::{
     fs,
@@ -117,7 +117,7 @@ fn installed() -> PathBuf {
         same("requirements.txt", "requirements.txt")
             && same("package.json", "javascript/installed.json")
             && clients.join("compose/docker-compose").exists(),
-        "what the clients need is not in {} or out of date: run `make tools`",
+        "what the clients need is not in {} or out of date: run `make clients`",
         clients.display()
     );
     clients
