@@ -117,18 +117,31 @@ fn an_image_goes_from_docker_to_podman_under_its_own_name() {
 
 #[test]
 fn a_client_goes_on_when_an_older_host_joins() {
-    let version = |newest: &str| json!({"Version": "x", "ApiVersion": newest, "MinAPIVersion": "1.24", "Os": "linux"});
-    let [new, old] = ["1.50", "1.41"].map(|newest| {
-        let fake = FakeDocker::with(&[container('a', &[&format!("/at-{newest}")])]);
-        fake.on("GET /version", Answer::Json(200, version(newest)));
-        fake
-    });
-    let hosts = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(hosts.path(), "").unwrap();
-    let flockerd = Flockerd::over_fakes(&[&new]).start();
-    let ping = flockerd.api().get("/_ping").expect(200);
-    assert_eq!(ping.header("api-version"), Some("1.50"));
-    drop((hosts, old));
+    let version = |newest: &str| {
+        let version =
+            json!({"Version": "x", "ApiVersion": newest, "MinAPIVersion": "1.24", "Os": "linux"});
+        Answer::Json(200, version)
+    };
+    let [new, old] = ['a', 'b'].map(|id| FakeDocker::with(&[container(id, &[&format!("/{id}")])]));
+    new.on("GET /version", version("1.50"));
+    old.on("GET /version", Answer::error(500, "not yet"));
+    let flockerd = Flockerd::over_fakes(&[&new, &old]).start();
+    let api_version = || {
+        let ping = flockerd.api().get("/_ping").expect(200);
+        ping.header("api-version").unwrap().to_owned()
+    };
+    assert_eq!(api_version(), "1.50");
+    old.on("GET /version", version("1.41"));
+    crate::eventually!(api_version() == "1.41");
+    // Whoever asked before goes on in the version it was told, which reaches each host as the host knows it.
+    let listed = flockerd.api().get("/v1.50/containers/json").expect(200);
+    assert_eq!(listed.json().as_array().unwrap().len(), 2);
+    flockerd.api().get("/v1.50/containers/b/json").expect(200);
+    for (fake, version) in [(&new, "/v1.50/"), (&old, "/v1.41/")] {
+        let asked = fake.asked("GET /containers/json");
+        assert!(asked.last().unwrap().target.starts_with(version));
+    }
+    flockerd.api().get("/v1.51/containers/json").expect(400);
 }
 
 #[test]

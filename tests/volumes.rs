@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Flockerd, flock, same_as_one_daemon, step},
+    images::places::route_to,
     networks::holders,
     same::{labels, prunes},
 };
@@ -287,4 +288,49 @@ fn prune_removes_the_unused_volumes_of_every_host() {
     names.sort();
     assert_eq!(deleted, names);
     assert_eq!(holders(&format!("/volumes/{used}")), ["node3"]);
+}
+
+#[test]
+fn what_a_shared_driver_makes_binds_no_container() {
+    let scope = flock().shared();
+    let flockerd = Flockerd::over_flock()
+        .toml("[volume_driver.local]\nflocker.shared = true\n[network_driver.bridge]\nflocker.shared = true")
+        .toml(&route_to("node2"))
+        .start();
+    let (volume, network) = (scope.name("v"), scope.name("n"));
+    let node = flock().node("node1");
+    node.docker(&["volume", "create", "--label", &scope.label(), &volume])
+        .ok();
+    node.docker(&["network", "create", "--label", "kept=yes", &network])
+        .ok();
+    let name = scope.name("c");
+    let mount = format!("{volume}:/data");
+    flockerd
+        .docker(&[
+            "run",
+            "--name",
+            &name,
+            "--network",
+            &network,
+            "--volume",
+            &mount,
+            "busybox",
+            "true",
+        ])
+        .ok();
+    assert_eq!(flock().holder(&name).name, "node2");
+    let there = flock().node("node2");
+    let labels = there
+        .api()
+        .get(&format!("/volumes/{volume}"))
+        .expect(200)
+        .json();
+    assert_eq!(labels["Labels"]["test"], scope.prefix());
+    let network = there
+        .api()
+        .get(&format!("/networks/{network}"))
+        .expect(200)
+        .json();
+    assert_eq!(network["Labels"]["kept"], "yes");
+    flockerd.docker(&["rm", &name]).ok();
 }

@@ -1,9 +1,11 @@
 //! `POST /containers/create`: from the client's body to a container on the right backend.
 
+mod body;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{Response, StatusCode, header};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -28,6 +30,7 @@ use crate::{
     inventory::index::Located,
     plugin::{Hook, map, route},
 };
+use body::{is_reference, json_only, text};
 
 /// A create under way.
 struct Creation {
@@ -308,32 +311,6 @@ impl Proxy {
             self.places.wait(&creation.digest, client, placed.under_way);
         }
         Ok(())
-    }
-}
-
-/// True for what can be an image; anything else the daemon refuses, and it knows the words for it.
-fn is_reference(image: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
-    !image.is_empty() && image.chars().all(allowed) && !image.contains("..")
-}
-
-/// A JSON body as the hooks take it.
-fn text(body: &[u8]) -> Result<String, Error> {
-    String::from_utf8(body.to_vec()).map_err(|_| Error::Client("the body is not UTF-8".into()))
-}
-
-/// The daemon's rule: anything but JSON is refused before it is read.
-fn json_only(headers: &HeaderMap) -> Result<(), Error> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    match kind.split(';').next().unwrap_or_default().trim() {
-        "application/json" => Ok(()),
-        _ => Err(Error::refused(
-            StatusCode::BAD_REQUEST,
-            format!("Content-Type specified ({kind}) must be 'application/json'"),
-        )),
     }
 }
 

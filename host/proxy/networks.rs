@@ -1,6 +1,9 @@
 //! Networks: each lives on one backend, where the rest of its group is; the predefined ones are everywhere, and clients
 //! take them for one.
 
+mod connect;
+mod find;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Proxy, Turn, fanout, forward, items,
-    locate::{encode, split_backend},
+    locate::split_backend,
     place::{Newcomer, Placed},
     target,
 };
@@ -18,9 +21,10 @@ use crate::{
     backend::Backend,
     docker::{self, Body, action::Networks, call::Call, edit, group::Labels, message},
     error::Error,
-    inventory::index::{Lookup, Network, Stale},
+    inventory::index::{Lookup, Network},
     plugin::route::Subject,
 };
+use find::{Found, is_predefined};
 
 /// What flockerd reads of the body that creates a network, and of the network.
 #[derive(Default, Deserialize)]
@@ -211,80 +215,6 @@ impl Proxy {
         Ok(response)
     }
 
-    /// `connect` and `disconnect`: to the backend of the container in the body, where the network must be.
-    async fn network_connect(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
-        let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
-        let text = String::from_utf8_lossy(&body).into_owned();
-        let container: String = edit::read(&text, "Container").unwrap_or_default();
-        let reference = call.reference().into_owned();
-        let (name, located) = match self.container(turn, &container).await {
-            Ok((name, located)) => (name, Some(located)),
-            // The daemon that has the network says so.
-            Err(error) if error.status() == StatusCode::NOT_FOUND => ((&*container).into(), None),
-            Err(error) => return Err(error),
-        };
-        call.set_body(match &located {
-            Some(located) if *name != *container => {
-                let id = Value::from(located.id.as_str()).to_string();
-                Bytes::from(edit::insert(&text, "Container", &id))
-            }
-            _ => body,
-        });
-        let there = located.map(|located| turn.backend(&located.backend));
-        let there = there.transpose()?;
-        let found = match &there {
-            Some(there) => {
-                self.network_near(turn, &reference, &container, there)
-                    .await?
-            }
-            None => self.network(turn, &reference).await?,
-        };
-        let backend = match (found, there) {
-            (Found::Several(count, by), _) => return Err(ambiguous(&reference, count, by)),
-            (Found::Nowhere, Some(there)) => there,
-            (Found::Everywhere(name), Some(there)) => {
-                call.set_reference(&name);
-                there
-            }
-            (found, _) => self.aim(turn, &mut call, found)?,
-        };
-        backend.send(forward::request(turn, call)?).await
-    }
-
-    /// The network that a container's backend knows by this reference; one that nobody uses yet is made there.
-    async fn network_near(
-        &self,
-        turn: &Turn,
-        reference: &str,
-        container: &str,
-        backend: &Arc<Backend>,
-    ) -> Result<Found, Error> {
-        let (name, _) = split_backend(turn, reference);
-        let here = self.inventory.index.network(name, Some(&backend.name));
-        if let Lookup::Found(network) = here {
-            return Ok(Found::On(network));
-        }
-        match self.network(turn, reference).await? {
-            Found::On(network) if network.backend != backend.name => {
-                if self.brought(turn, &network, backend).await? {
-                    let here = self
-                        .inventory
-                        .index
-                        .network(&network.name, Some(&backend.name));
-                    if let Lookup::Found(network) = here {
-                        return Ok(Found::On(network));
-                    }
-                }
-                let text = format!(
-                    "network {reference} is on {} and container {container} on {}: no backend has both",
-                    network.backend, backend.name
-                );
-                Err(Error::refused(StatusCode::CONFLICT, text))
-            }
-            found => Ok(found),
-        }
-    }
-
     /// The backend for a network that was found, the call's path naming it as this backend knows it.
     fn aim(&self, turn: &Turn, call: &mut Call, found: Found) -> Result<Arc<Backend>, Error> {
         match found {
@@ -303,64 +233,6 @@ impl Proxy {
                 turn.home()
             }
             Found::Several(..) | Found::Nowhere => turn.home(),
-        }
-    }
-
-    /// Finds networks by the index; when that does not know any, the backends are asked.
-    async fn look_up(
-        &self,
-        turn: &Turn,
-        name: &str,
-        backend: Option<&str>,
-    ) -> Result<Lookup<Network>, Error> {
-        let index = &self.inventory.index;
-        let known = index.network(name, backend);
-        if known != Lookup::Missing {
-            return Ok(known);
-        }
-        let path = format!("/networks/{}", encode(name));
-        for holder in self.ask(turn, &path, backend).await?.holders() {
-            self.inventory.refresh(holder, Stale::Networks).await?;
-        }
-        Ok(index.network(name, backend))
-    }
-
-    /// The networks that a reference may mean.
-    pub(super) async fn networks_named(
-        &self,
-        turn: &Turn,
-        reference: &str,
-    ) -> Result<Vec<Network>, Error> {
-        Ok(match self.look_up(turn, reference, None).await? {
-            Lookup::Found(network) => vec![network],
-            Lookup::SameName(all) => all,
-            Lookup::SamePrefix(_) | Lookup::Missing => Vec::new(),
-        })
-    }
-
-    /// The network that a reference leads to.
-    ///
-    /// # Errors
-    /// 400 in the daemon's words when several are meant.
-    pub(super) async fn network(&self, turn: &Turn, reference: &str) -> Result<Found, Error> {
-        let (name, backend) = split_backend(turn, reference);
-        if is_predefined(name) && backend.is_none() {
-            return Ok(Found::Everywhere(name.to_owned()));
-        }
-        match self.look_up(turn, name, backend).await? {
-            Lookup::Found(network) if is_predefined(&network.name) && backend.is_none() => {
-                Ok(Found::Everywhere(network.name))
-            }
-            Lookup::Found(network) => Ok(Found::On(network)),
-            Lookup::SameName(mut all) if self.settings.shared.has_network(&all[0].driver) => {
-                let usable = all
-                    .iter()
-                    .position(|network| turn.is_usable(&network.backend));
-                Ok(Found::On(all.swap_remove(usable.unwrap_or(0))))
-            }
-            Lookup::SameName(all) => Ok(Found::Several(all.len(), "name")),
-            Lookup::SamePrefix(count) => Ok(Found::Several(count, "ID prefix")),
-            Lookup::Missing => Ok(Found::Nowhere),
         }
     }
 
@@ -389,22 +261,6 @@ impl Proxy {
         }
         Ok(gone)
     }
-}
-
-/// Where a network is.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// Every backend has one of this name, and clients take them for one.
-    Everywhere(String),
-    On(Network),
-    /// This many are meant, by this.
-    Several(usize, &'static str),
-    Nowhere,
-}
-
-/// The networks that every daemon has.
-pub(super) fn is_predefined(name: &str) -> bool {
-    matches!(name, "bridge" | "host" | "none")
 }
 
 /// A network of every backend, with the containers of another backend's added.

@@ -68,8 +68,14 @@ fn known(text: &str) -> Option<(usize, &'static str)> {
         return Some((hex, "<id>"));
     }
     let dotted = run(|c| c.is_ascii_digit() || c == '.');
-    if text[..dotted].trim_end_matches('.').split('.').count() == 4 {
-        return Some((text[..dotted].trim_end_matches('.').len(), "<ip>"));
+    let address = text[..dotted].trim_end_matches('.');
+    if address.split('.').count() == 4 {
+        // A daemon takes a network's addresses from what nobody has yet, and with them the length of their prefix.
+        let prefix = text[address.len()..].strip_prefix('/').map_or(0, |rest| {
+            let digits = rest.find(|c: char| !c.is_ascii_digit());
+            1 + digits.unwrap_or(rest.len())
+        });
+        return Some((address.len() + prefix, "<ip>"));
     }
     let colons = run(|c| c.is_ascii_hexdigit() || c == ':');
     if colons == 17 && text[..colons].split(':').count() == 6 {
