@@ -2,6 +2,7 @@
 
 mod check;
 mod endpoints;
+mod reload;
 mod sources;
 
 use std::sync::Arc;
@@ -89,6 +90,7 @@ impl App {
             self.shutdown.spawn("publish", published.follow(changes));
         }
         sources::feed(&self.config, &self.inventory, &self.plugins, &self.shutdown).await?;
+        reload::watch(&self.plugins, &self.shutdown)?;
         let api = Arc::new(Api::new(self.proxy, self.shutdown.clone()));
         for listener in self.listeners {
             self.shutdown.spawn("listener", api.clone().serve(listener));

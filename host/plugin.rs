@@ -7,6 +7,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
+use wasmtime::component::Linker;
+
 use crate::{config::PluginConfig, state::StateStore};
 
 mod answer;
@@ -29,6 +31,7 @@ pub use chain::{Decision, Resolve, Verdict};
 pub use load::LoadError;
 pub use store::PluginState;
 
+use imports::Context;
 use instance::{Component, Plugin};
 
 /// A function a plugin may export.
@@ -98,6 +101,8 @@ impl Scene {
 #[derive(Default)]
 pub struct Loaded {
     components: Vec<Arc<Component>>,
+    /// None when there is nothing to link.
+    linker: Option<Linker<Context>>,
 }
 
 /// What `flockerd check` tells about a plugin.
@@ -130,6 +135,7 @@ impl Loaded {
         let joined = |component| Plugin::new(component, Some(Arc::clone(&store)));
         Plugins {
             chain: self.components.into_iter().map(joined).collect(),
+            linker: self.linker,
         }
     }
 
@@ -150,9 +156,21 @@ impl Loaded {
 }
 
 /// The chain of plugins. Its methods, one per hook, are in `chain.rs`.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Plugins {
     chain: Vec<Plugin>,
+    linker: Option<Linker<Context>>,
+}
+
+/// What became of loading a plugin again.
+#[derive(Clone)]
+pub enum Reload {
+    /// The file is the one that runs already.
+    Same,
+    /// The plugin keeps flockerd's state, perhaps in its own memory: only a restart replaces it.
+    KeepsState,
+    /// A chain with the new one in the old one's place.
+    Fresh(Plugins),
 }
 
 impl Plugins {
@@ -173,7 +191,39 @@ impl Plugins {
         for config in configs {
             components.push(Arc::new(load::component(&linker, config).await?));
         }
-        Ok(Loaded { components })
+        Ok(Loaded {
+            components,
+            linker: Some(linker),
+        })
+    }
+
+    /// Reads, compiles, checks and once instantiates one plugin's file again. The chain itself stays as it is; calls
+    /// that are in the old plugin end there.
+    ///
+    /// # Errors
+    /// As [`Plugins::load`].
+    pub async fn reload(&self, name: &str) -> Result<Reload, LoadError> {
+        let position = self.chain.iter().position(|plugin| plugin.name() == name);
+        let (Some(position), Some(linker)) = (position, &self.linker) else {
+            return Ok(Reload::Same);
+        };
+        let old = &self.chain[position];
+        if !old.is_replaceable() {
+            return Ok(Reload::KeepsState);
+        }
+        let component = load::component(linker, &old.component.settings).await?;
+        if component.is_same(&old.component) {
+            return Ok(Reload::Same);
+        }
+        let mut plugins = self.clone();
+        plugins.chain[position] = old.replaced(component);
+        Ok(Reload::Fresh(plugins))
+    }
+
+    /// Tells about every plugin, in the order of the chain.
+    pub fn infos(&self) -> Vec<PluginInfo> {
+        let infos = self.chain.iter().map(|plugin| plugin.component.info());
+        infos.collect()
     }
 
     /// Tells whether any plugin exports the hook, so that callers need not prepare what nobody asks for.

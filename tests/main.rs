@@ -55,6 +55,8 @@ mod publish;
 mod pull;
 /// The README.
 mod readme;
+/// Plugins replaced while flockerd runs.
+mod reload;
 /// `docker run`.
 mod run;
 /// The flock answers as one daemon does.

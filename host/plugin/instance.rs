@@ -62,7 +62,8 @@ pub(super) struct Running {
 
 /// Who may be called now.
 enum Seats {
-    Fresh(Semaphore),
+    /// Shared with the component that replaces this one: together they have no more instances than one alone.
+    Fresh(Arc<Semaphore>),
     Warm(Mutex<Option<Running>>),
 }
 
@@ -86,6 +87,21 @@ impl Plugin {
             component,
             keyspace,
         }
+    }
+
+    /// Whether another component may take this one's place while calls go on.
+    pub(super) fn is_replaceable(&self) -> bool {
+        !self.component.exports(Hook::State)
+    }
+
+    /// The same plugin with another component.
+    pub(super) fn replaced(&self, component: Component) -> Self {
+        let seats = match (&self.component.seats, component.seats) {
+            (Seats::Fresh(permits), Seats::Fresh(_)) => Seats::Fresh(permits.clone()),
+            (_, seats) => seats,
+        };
+        let component = Arc::new(Component { seats, ..component });
+        Self::new(component, self.keyspace.clone())
     }
 
     pub(super) fn name(&self) -> &str {
@@ -127,6 +143,11 @@ impl Component {
 
     pub(super) fn exports(&self, hook: Hook) -> bool {
         self.functions.has(hook)
+    }
+
+    /// True for a component of the same bytes.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest
     }
 
     pub(super) fn info(&self) -> PluginInfo {
@@ -237,9 +258,8 @@ impl Seats {
         if warm {
             Self::Warm(Mutex::default())
         } else {
-            Self::Fresh(Semaphore::new(
-                settings.instances.min(Semaphore::MAX_PERMITS),
-            ))
+            let instances = settings.instances.min(Semaphore::MAX_PERMITS);
+            Self::Fresh(Arc::new(Semaphore::new(instances)))
         }
     }
 

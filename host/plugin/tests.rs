@@ -15,6 +15,7 @@ mod guests;
 mod hooks;
 mod imports;
 mod loading;
+mod reload;
 mod state;
 
 use guests::{Folder, skip, warm, within};

@@ -1,0 +1,116 @@
+//! Plugins replaced while flockerd runs: when their file changes, and on SIGHUP.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    plugin::{PluginInfo, Plugins, Reload},
+    shutdown::Shutdown,
+};
+
+/// How often the files are looked at. One that changes is taken when it has stayed the same from one look to the next:
+/// whoever writes it has finished then.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Watches the plugins' files from now on.
+///
+/// # Errors
+/// When signals cannot be heard.
+pub(super) fn watch(plugins: &Arc<ArcSwap<Plugins>>, shutdown: &Shutdown) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let infos = plugins.load().infos();
+    if infos.is_empty() {
+        return Ok(());
+    }
+    let mut files: Vec<File> = infos.into_iter().map(File::new).collect();
+    let (plugins, ended) = (plugins.clone(), shutdown.clone());
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    shutdown.spawn("reload", async move {
+        loop {
+            let asked = tokio::select! {
+                _ = looks.tick() => false,
+                _ = hangup.recv() => true,
+                () = ended.cancelled() => return,
+            };
+            for file in &mut files {
+                if file.has_settled() || asked {
+                    reload(&plugins, file).await;
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+/// A plugin's file as it was seen.
+struct File {
+    plugin: String,
+    path: PathBuf,
+    seen: Option<Stamp>,
+    /// As it was loaded, or refused.
+    taken: Option<Stamp>,
+}
+
+/// What changes when a file does. None of a file that is not there.
+type Stamp = (u64, u64, SystemTime);
+
+impl File {
+    fn new(info: PluginInfo) -> Self {
+        let taken = stamp(&info.path);
+        Self {
+            plugin: info.name,
+            path: info.path,
+            seen: taken,
+            taken,
+        }
+    }
+
+    /// True when the file has changed since it was taken and no more since the last look.
+    fn has_settled(&mut self) -> bool {
+        let now = stamp(&self.path);
+        let settled = now.is_some() && now == self.seen && now != self.taken;
+        self.seen = now;
+        settled
+    }
+}
+
+fn stamp(path: &PathBuf) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.len(), metadata.modified().ok()?))
+}
+
+/// Loads a file aside and swaps the chain between two calls; what does not load leaves the old one in its place.
+async fn reload(plugins: &ArcSwap<Plugins>, file: &mut File) {
+    file.taken = stamp(&file.path);
+    let plugin = &file.plugin;
+    match plugins.load_full().reload(plugin).await {
+        Ok(Reload::Same) => {}
+        Ok(Reload::KeepsState) => {
+            tracing::warn!(
+                plugin,
+                "a plugin that keeps state is replaced by a restart only"
+            );
+        }
+        Ok(Reload::Fresh(chain)) => {
+            let digest = chain.infos().into_iter().find(|info| info.name == *plugin);
+            let digest = digest.map(|info| info.digest).unwrap_or_default();
+            plugins.store(Arc::new(chain));
+            tracing::info!(plugin, digest, "plugin reloaded");
+        }
+        Err(error) => {
+            tracing::error!(plugin, %error, hint = error.hint(), "plugin not reloaded, the old one goes on");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Plugins replaced while calls go on.
+
+use std::fs;
+
+use super::*;
+
+/// The backend that the chain chooses.
+async fn chosen(plugins: &Plugins) -> Option<String> {
+    place(plugins).await.unwrap().backend
+}
+
+/// The chain after its plugin `p` was loaded again.
+async fn fresh(plugins: &Plugins) -> Plugins {
+    match plugins.reload("p").await.unwrap() {
+        Reload::Fresh(plugins) => plugins,
+        Reload::Same | Reload::KeepsState => panic!("nothing changed"),
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_takes_the_old_ones_place_and_the_old_chain_goes_on() {
+    let folder = Folder::new();
+    let config = folder.plugin("p", &guests::decision(Some("node1"), None));
+    let old = plugins(std::slice::from_ref(&config)).await;
+    assert!(matches!(old.reload("p").await, Ok(Reload::Same)));
+    fs::write(&config.path, guests::decision(Some("node2"), None)).unwrap();
+    let new = fresh(&old).await;
+    assert_eq!(chosen(&old).await.as_deref(), Some("NODE1"));
+    assert_eq!(chosen(&new).await.as_deref(), Some("NODE2"));
+    for bad in [&b"hello"[..], b""] {
+        fs::write(&config.path, bad).unwrap();
+        assert!(new.reload("p").await.is_err());
+    }
+    fs::remove_file(&config.path).unwrap();
+    assert!(new.reload("p").await.is_err());
+    assert_eq!(chosen(&new).await.as_deref(), Some("NODE2"));
+}
+
+#[tokio::test]
+async fn a_new_file_has_a_warm_instance_of_its_own() {
+    let folder = Folder::new();
+    let config = warm(folder.plugin("p", &counter()));
+    let old = plugins(std::slice::from_ref(&config)).await;
+    assert_eq!(chosen(&old).await.as_deref(), Some("0"));
+    fs::write(&config.path, guests::decision(Some("node1"), None)).unwrap();
+    let new = fresh(&old).await;
+    assert_eq!(chosen(&new).await.as_deref(), Some("NODE1"));
+    assert_eq!(chosen(&old).await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_plugin_that_keeps_state_stays() {
+    let folder = Folder::new();
+    let config = folder.plugin("p", &guests::state());
+    let plugins = plugins(std::slice::from_ref(&config)).await;
+    fs::write(&config.path, guests::decision(None, None)).unwrap();
+    assert!(matches!(plugins.reload("p").await, Ok(Reload::KeepsState)));
+}
+
+#[tokio::test]
+async fn a_thousand_reloads_leak_nothing() {
+    let folder = Folder::new();
+    let files = ["node1", "node2"].map(|node| guests::decision(Some(node), None));
+    let config = folder.plugin("p", &files[0]);
+    let mut plugins = plugins(std::slice::from_ref(&config)).await;
+    let mut settled = 0;
+    for number in 1..=1000 {
+        fs::write(&config.path, &files[number % 2]).unwrap();
+        plugins = fresh(&plugins).await;
+        let expected = format!("NODE{}", number % 2 + 1);
+        assert_eq!(chosen(&plugins).await, Some(expected));
+        if number == 200 {
+            settled = resident();
+        }
+    }
+    let grown = resident().saturating_sub(settled);
+    assert!(grown < 16 << 20, "{grown} bytes after 800 reloads");
+}
+
+/// The memory of this process, in bytes; other tests run beside this one and use some of it.
+fn resident() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
