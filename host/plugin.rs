@@ -22,6 +22,7 @@ mod instance;
 mod journal;
 mod limits;
 mod load;
+mod record;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ mod tests;
 pub use bindings::{list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
 pub use load::LoadError;
+pub use record::{LastFailure, Tally};
 pub use store::PluginState;
 
 use imports::Context;
@@ -218,6 +220,12 @@ impl Plugins {
         let mut plugins = self.clone();
         plugins.chain[position] = old.replaced(component);
         Ok(Reload::Fresh(plugins))
+    }
+
+    /// What every plugin did so far, in the order of the chain.
+    pub fn tallies(&self) -> Vec<Tally> {
+        let tallies = self.chain.iter().map(|plugin| plugin.component.tally());
+        tallies.collect()
     }
 
     /// Tells about every plugin, in the order of the chain.

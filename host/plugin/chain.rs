@@ -183,6 +183,14 @@ impl Plugin {
                 status,
                 message,
             },
+            Failure::Resting { reason } => {
+                tracing::debug!(plugin, hook, reason, "plugin rests");
+                Error::Plugin {
+                    plugin,
+                    hook,
+                    reason,
+                }
+            }
             Failure::Broken { reason, trace } => {
                 tracing::warn!(plugin, hook, reason, "plugin failed");
                 if let Some(trace) = trace {

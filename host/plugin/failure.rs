@@ -11,6 +11,8 @@ use super::{limits, types};
 pub(super) enum Failure {
     /// The plugin said no; the status is from 400 to 599.
     Refused { status: StatusCode, message: String },
+    /// The plugin was not asked, because it kept failing.
+    Resting { reason: String },
     /// The plugin did not do its work; `trace` is where in its code, when that is known.
     Broken {
         reason: String,
@@ -30,7 +32,7 @@ impl Failure {
     pub(super) fn reason(self) -> String {
         match self {
             Self::Refused { message, .. } => message,
-            Self::Broken { reason, .. } => reason,
+            Self::Broken { reason, .. } | Self::Resting { reason } => reason,
         }
     }
 }

@@ -30,6 +30,7 @@ use super::{
     functions::{Functions, Mistyped},
     imports::{Context, Identity, View},
     limits,
+    record::{Record, Tally},
 };
 
 /// A guest that computes so long without a pause is not like the others. Shorter than the epoch's tick, which is what
@@ -52,6 +53,7 @@ pub(super) struct Component {
     digest: String,
     template: InstancePre<Context>,
     seats: Seats,
+    record: Record,
 }
 
 /// A running copy of a component.
@@ -138,7 +140,13 @@ impl Component {
             functions,
             digest,
             template,
+            record: Record::default(),
         }
+    }
+
+    /// What it did so far.
+    pub(super) fn tally(&self) -> Tally {
+        self.record.tally()
     }
 
     pub(super) fn exports(&self, hook: Hook) -> bool {
@@ -188,16 +196,19 @@ impl Component {
         scene: &Scene,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
+        self.record.admit()?;
         let allowed = self.settings.timeout;
         let may_leave = scene.body.is_none() && can_step_aside();
-        aside_when_busy(may_leave, timeout(allowed, work))
+        let answer = aside_when_busy(may_leave, timeout(allowed, work))
             .await
             .unwrap_or_else(|_| {
                 let reason = format!(
                     "it gave no answer within {allowed:?}, the wait for an instance included"
                 );
                 Err(Failure::broken(reason))
-            })
+            });
+        self.record.note(&answer);
+        answer
     }
 
     async fn visit(&self, view: View) -> Result<Visit<'_>, Failure> {

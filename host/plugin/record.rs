@@ -1,0 +1,164 @@
+//! What a plugin did so far, and the rest it is given when it keeps failing.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::failure::Failure;
+
+/// How many failures in a row make a plugin rest.
+const PATIENCE: u32 = 5;
+
+/// The first rest; each failure after it doubles it.
+const REST: Duration = Duration::from_secs(1);
+
+/// The longest rest.
+const REST_MAX: Duration = Duration::from_secs(60);
+
+/// What one plugin did so far. It goes on when the plugin's file is replaced, its failures in a row do not.
+#[derive(Default)]
+pub(super) struct Record(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    calls: u64,
+    failures: u64,
+    /// Failures since the last good answer.
+    in_a_row: u32,
+    rests_until: Option<Instant>,
+    last: Option<LastFailure>,
+}
+
+/// A plugin's last failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFailure {
+    pub reason: String,
+    /// Where in its code, when that is known.
+    pub trace: Option<String>,
+    pub at: SystemTime,
+}
+
+/// What `flockerd plugin status` tells of a plugin's calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub calls: u64,
+    pub failures: u64,
+    /// How long it still rests.
+    pub rests: Option<Duration>,
+    pub last: Option<LastFailure>,
+}
+
+impl Record {
+    /// Fails while the plugin rests.
+    pub(super) fn admit(&self) -> Result<(), Failure> {
+        let entries = self.entries();
+        let left = entries.rests();
+        match (left, &entries.last) {
+            (Some(left), Some(last)) => Err(Failure::Resting {
+                reason: format!(
+                    "it rests for {:.1} s after {} failures in a row, the last one: {}",
+                    left.as_secs_f64(),
+                    entries.in_a_row,
+                    last.reason
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes how a call ended.
+    pub(super) fn note<T>(&self, answer: &Result<T, Failure>) {
+        let mut entries = self.entries();
+        entries.calls += 1;
+        match answer {
+            Err(Failure::Broken { reason, trace }) => entries.fail(reason, trace.as_ref()),
+            // A plugin that says no does its work.
+            _ => entries.in_a_row = 0,
+        }
+    }
+
+    /// What it amounts to.
+    pub(super) fn tally(&self) -> Tally {
+        let entries = self.entries();
+        Tally {
+            calls: entries.calls,
+            failures: entries.failures,
+            rests: entries.rests(),
+            last: entries.last.clone(),
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn rests(&self) -> Option<Duration> {
+        let left = self.rests_until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn fail(&mut self, reason: &str, trace: Option<&String>) {
+        self.failures += 1;
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.last = Some(LastFailure {
+            reason: reason.to_owned(),
+            trace: trace.cloned(),
+            at: SystemTime::now(),
+        });
+        if let Some(beyond) = self.in_a_row.checked_sub(PATIENCE) {
+            let rest = REST.saturating_mul(1 << beyond.min(6)).min(REST_MAX);
+            self.rests_until = Some(Instant::now() + rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fail(record: &Record) {
+        record.note::<()>(&Err(Failure::broken("it trapped")));
+    }
+
+    #[test]
+    fn five_failures_in_a_row_make_a_plugin_rest_longer_and_longer() {
+        let record = Record::default();
+        for _ in 0..4 {
+            fail(&record);
+        }
+        record.note(&Ok(()));
+        for _ in 0..4 {
+            fail(&record);
+            assert!(record.admit().is_ok());
+        }
+        fail(&record);
+        let reason = record.admit().unwrap_err().reason();
+        assert!(
+            reason.contains("after 5 failures in a row, the last one: it trapped"),
+            "{reason}"
+        );
+        assert!(record.tally().rests.unwrap() <= REST);
+        fail(&record);
+        assert!(record.tally().rests.unwrap() > REST);
+        for _ in 0..100 {
+            fail(&record);
+        }
+        assert!(record.tally().rests.unwrap() <= REST_MAX);
+        assert_eq!((record.tally().calls, record.tally().failures), (111, 110));
+    }
+
+    #[test]
+    fn a_plugin_that_says_no_does_its_work() {
+        let record = Record::default();
+        let refusal = || Failure::Refused {
+            status: http::StatusCode::FORBIDDEN,
+            message: String::new(),
+        };
+        (0..20).for_each(|_| record.note::<()>(&Err(refusal())));
+        assert!(record.admit().is_ok());
+        assert_eq!(record.tally().failures, 0);
+    }
+}
