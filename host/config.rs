@@ -117,6 +117,8 @@ pub struct PluginConfig {
     /// None: warm for a plugin that exports `state`, else fresh.
     pub instance: Option<InstancePolicy>,
     pub on_failure: OnFailure,
+    /// Asked after the fact, decides nothing.
+    pub shadow: bool,
     /// Per call, host calls included.
     pub timeout: Duration,
     /// Linear memory per instance, in bytes.
@@ -137,6 +139,7 @@ impl PluginConfig {
             name,
             instance: None,
             on_failure: OnFailure::Refuse,
+            shadow: false,
             timeout: Duration::from_secs(1),
             memory: 64 << 20,
             instances: 64,

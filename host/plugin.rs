@@ -23,6 +23,7 @@ mod journal;
 mod limits;
 mod load;
 mod record;
+mod shadow;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use bindings::{list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
 pub use load::LoadError;
 pub use record::{LastFailure, Tally};
+pub use shadow::Placement;
 pub use store::PluginState;
 
 use imports::Context;
@@ -119,9 +121,7 @@ pub struct PluginInfo {
 
 impl Loaded {
     pub fn has(&self, hook: Hook) -> bool {
-        self.components
-            .iter()
-            .any(|component| component.exports(hook))
+        self.position(hook).is_some()
     }
 
     /// Tells about every plugin, in the order of the chain.
@@ -130,6 +130,14 @@ impl Loaded {
             .iter()
             .map(|component| component.info())
             .collect()
+    }
+
+    /// Where the first plugin is that exports a hook and is no shadow.
+    fn position(&self, hook: Hook) -> Option<usize> {
+        let decides = |component: &Arc<Component>| !component.settings.shadow;
+        self.components
+            .iter()
+            .position(|component| component.exports(hook) && decides(component))
     }
 
     /// Keeps the plugins' keys in the given store.
@@ -145,10 +153,7 @@ impl Loaded {
     ///
     /// That plugin's own `keyspace` fails, because it would call itself.
     pub fn with_plugin_state(self) -> Option<(Plugins, Arc<PluginState>)> {
-        let position = self
-            .components
-            .iter()
-            .position(|component| component.exports(Hook::State))?;
+        let position = self.position(Hook::State)?;
         let keeper = Plugin::new(Arc::clone(&self.components[position]), None);
         let store = Arc::new(PluginState::new(keeper.clone()));
         let mut plugins = self.with_state(store.clone());
@@ -236,8 +241,6 @@ impl Plugins {
 
     /// Tells whether any plugin exports the hook, so that callers need not prepare what nobody asks for.
     pub fn has(&self, hook: Hook) -> bool {
-        self.chain
-            .iter()
-            .any(|plugin| plugin.component.exports(hook))
+        self.exporting(hook).next().is_some()
     }
 }

@@ -352,3 +352,29 @@ fn the_first_opinion_wins_and_later_plugins_see_earlier_changes() {
     assert_eq!(sent["Labels"]["probe.route"], "container");
     assert_eq!(sent["Env"], json!(["PROBE_MAP=node2"]));
 }
+
+#[test]
+fn a_shadow_decides_nothing_and_its_disagreements_are_counted() {
+    let fakes = fakes();
+    let live = entry(
+        "probe",
+        "name = \"live\"",
+        "{ hooks = [\"route\"], backend = \"node1\" }",
+    );
+    let shadow = entry(
+        "probe",
+        "name = \"tried\"\nshadow = true",
+        "{ hooks = [\"route\"], backend = \"node2\" }",
+    );
+    let flockerd = over(&fakes, &format!("{shadow}\n{live}"));
+    for _ in 0..3 {
+        let created = flockerd
+            .api()
+            .post("/containers/create", &json!({"Image": "wool"}));
+        created.expect(201);
+    }
+    assert_eq!(fakes[0].asked("POST /containers/create").len(), 3);
+    eventually!(flockerd.log().contains("disagreements=3 of=3"));
+    let log = flockerd.log();
+    assert!(log.contains("backend=\"node1\" shadow=\"node2\""), "{log}");
+}

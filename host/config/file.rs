@@ -76,6 +76,8 @@ pub(super) struct Plugin {
     pub(super) name: Option<Spanned<Scalar>>,
     pub(super) instance: Option<Spanned<Scalar>>,
     pub(super) on_failure: Option<Spanned<Scalar>>,
+    #[serde(default)]
+    pub(super) shadow: bool,
     pub(super) timeout: Option<Spanned<Scalar>>,
     pub(super) memory: Option<Spanned<Scalar>>,
     pub(super) instances: Option<Spanned<Scalar>>,

@@ -134,6 +134,11 @@ pub const KEYS: &[Key] = &[
         "what a failing plugin does to the call: `refuse` or `skip`",
     ),
     key(
+        "plugin.shadow",
+        Some("false"),
+        "let its `route` hook be asked after the fact and decide nothing; where it disagrees is logged and counted",
+    ),
+    key(
         "plugin.timeout",
         Some(r#""1s""#),
         "how long one call of a hook may take, host calls included",

@@ -29,6 +29,7 @@ pub(super) fn from_file(given: file::Plugin, reader: &mut Reader<'_>) -> Option<
     }?;
     let mut plugin = PluginConfig::new(reader.folder().join(given.path.get_ref()), name);
     plugin.instance = reader.optional(given.instance.as_ref(), |text| choice(text, INSTANCES));
+    plugin.shadow = given.shadow;
     reader.set(&mut plugin.on_failure, given.on_failure.as_ref(), |text| {
         choice(text, FAILURES)
     });

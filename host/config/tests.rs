@@ -74,6 +74,7 @@ path = "/opt/b.wasm"
 name = "audit"
 instance = "warm"
 on_failure = "skip"
+shadow = true
 timeout = "2s"
 memory = "512KiB"
 instances = 3
@@ -103,6 +104,7 @@ fn a_full_file_sets_everything() {
         name: "audit".to_owned(),
         instance: Some(InstancePolicy::Warm),
         on_failure: OnFailure::Skip,
+        shadow: true,
         timeout: Duration::from_secs(2),
         memory: 512 << 10,
         instances: 3,

@@ -153,10 +153,10 @@ impl Plugins {
         Ok(None)
     }
 
-    fn exporting(&self, hook: Hook) -> impl Iterator<Item = &Plugin> {
+    pub(super) fn exporting(&self, hook: Hook) -> impl Iterator<Item = &Plugin> {
         self.chain
             .iter()
-            .filter(move |plugin| plugin.component.exports(hook))
+            .filter(move |plugin| plugin.component.exports(hook) && !plugin.is_shadow())
     }
 }
 

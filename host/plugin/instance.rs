@@ -33,6 +33,9 @@ use super::{
     record::{Record, Tally},
 };
 
+/// How many calls a shadow may be behind.
+const SHADOWS: usize = 32;
+
 /// A guest that computes so long without a pause is not like the others. Shorter than the epoch's tick, which is what
 /// makes it pause at all.
 const BUSY: Duration = Duration::from_millis(5);
@@ -53,7 +56,9 @@ pub(super) struct Component {
     digest: String,
     template: InstancePre<Context>,
     seats: Seats,
-    record: Record,
+    pub(super) record: Record,
+    /// Held by shadow calls: those beyond are left out.
+    pub(super) shadows: Arc<Semaphore>,
 }
 
 /// A running copy of a component.
@@ -89,6 +94,11 @@ impl Plugin {
             component,
             keyspace,
         }
+    }
+
+    /// Whether it is asked after the fact only.
+    pub(super) fn is_shadow(&self) -> bool {
+        self.component.settings.shadow
     }
 
     /// Whether another component may take this one's place while calls go on.
@@ -141,6 +151,7 @@ impl Component {
             digest,
             template,
             record: Record::default(),
+            shadows: Arc::new(Semaphore::new(SHADOWS)),
         }
     }
 

@@ -28,6 +28,8 @@ struct Entries {
     in_a_row: u32,
     rests_until: Option<Instant>,
     last: Option<LastFailure>,
+    shadowed: u64,
+    disagreements: u64,
 }
 
 /// A plugin's last failure.
@@ -47,6 +49,9 @@ pub struct Tally {
     /// How long it still rests.
     pub rests: Option<Duration>,
     pub last: Option<LastFailure>,
+    /// How often it was asked as a shadow, and how often it would have decided otherwise.
+    pub shadowed: u64,
+    pub disagreements: u64,
 }
 
 impl Record {
@@ -78,6 +83,13 @@ impl Record {
         }
     }
 
+    /// Notes what a shadow said.
+    pub(super) fn shadowed(&self, agrees: bool) {
+        let mut entries = self.entries();
+        entries.shadowed += 1;
+        entries.disagreements += u64::from(!agrees);
+    }
+
     /// What it amounts to.
     pub(super) fn tally(&self) -> Tally {
         let entries = self.entries();
@@ -86,6 +98,8 @@ impl Record {
             failures: entries.failures,
             rests: entries.rests(),
             last: entries.last.clone(),
+            shadowed: entries.shadowed,
+            disagreements: entries.disagreements,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     docker::{client::Client, create::Tie, group::Group},
     error::Error,
     inventory::index::{BackendName, Counts},
-    plugin::{Hook, route},
+    plugin::{Hook, Placement, route, types},
 };
 
 /// How long one placement waits for the one before it, so that each sees what the last one decided. A plugin that
@@ -51,6 +51,21 @@ pub(super) struct Placed {
 }
 
 impl Newcomer<'_> {
+    /// What shadows are shown.
+    fn placement(&self, backend: &Backend, backends: Vec<types::Backend>) -> Placement {
+        Placement {
+            subject: self.subject,
+            name: self.name.map(str::to_owned),
+            image: self.image.map(str::to_owned),
+            platform: self.platform.map(str::to_owned),
+            body: self.body.cloned(),
+            address: self.client.address.clone(),
+            identity: self.client.identity.clone(),
+            backends,
+            backend: backend.name.to_string(),
+        }
+    }
+
     /// Something that is no container: no name, no image, no ties, unless they are set.
     pub(super) fn of(subject: route::Subject, client: &Client) -> Newcomer<'_> {
         Newcomer {
@@ -154,6 +169,9 @@ impl Proxy {
         eligible: &[Arc<Backend>],
     ) -> Result<Placed, Error> {
         let _turn = tokio::time::timeout(TURN, self.places.turn.lock()).await;
+        // As the chain sees them: what is placed now counts in the next one's sight.
+        let shadowed = (turn.plugins.has_shadow() && !newcomer.is_settled)
+            .then(|| (self.loads().scene(eligible.to_vec()).backends)());
         let decision = match turn.plugins.has(Hook::Route) && !newcomer.is_settled {
             true => self.ask_route(turn, newcomer, eligible).await?,
             false => Default::default(),
@@ -166,6 +184,9 @@ impl Proxy {
             }
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
+        if let Some(backends) = shadowed {
+            turn.plugins.shadow(newcomer.placement(&backend, backends));
+        }
         let is_container = newcomer.subject == route::Subject::Container;
         let container = newcomer.name.filter(|_| is_container);
         Ok(Placed {
