@@ -120,10 +120,6 @@ impl Folder {
         let path: PathBuf = self.0.path().join(format!("{name}.wasm"));
         std::fs::write(&path, bytes).unwrap();
         PluginConfig {
-            path,
-            name: name.to_owned(),
-            instance: None,
-            on_failure: OnFailure::Refuse,
             timeout: Duration::from_secs(2),
             memory: 1 << 20,
             instances: 2,
@@ -132,6 +128,7 @@ impl Folder {
                 .as_object()
                 .unwrap()
                 .clone(),
+            ..PluginConfig::new(path, name.to_owned())
         }
     }
 }
