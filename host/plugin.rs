@@ -106,7 +106,7 @@ impl Scene {
 pub struct Loaded {
     components: Vec<Arc<Component>>,
     /// None when there is nothing to link.
-    linker: Option<Linker<Context>>,
+    linker: Option<Arc<Linker<Context>>>,
 }
 
 /// What `flockerd check` tells about a plugin.
@@ -166,7 +166,7 @@ impl Loaded {
 #[derive(Default, Clone)]
 pub struct Plugins {
     chain: Vec<Plugin>,
-    linker: Option<Linker<Context>>,
+    linker: Option<Arc<Linker<Context>>>,
 }
 
 /// What became of loading a plugin again.
@@ -177,7 +177,7 @@ pub enum Reload {
     /// The plugin keeps flockerd's state, perhaps in its own memory: only a restart replaces it.
     KeepsState,
     /// A chain with the new one in the old one's place.
-    Fresh(Plugins),
+    Fresh(Arc<Plugins>),
 }
 
 impl Plugins {
@@ -200,7 +200,7 @@ impl Plugins {
         }
         Ok(Loaded {
             components,
-            linker: Some(linker),
+            linker: Some(Arc::new(linker)),
         })
     }
 
@@ -224,7 +224,7 @@ impl Plugins {
         }
         let mut plugins = self.clone();
         plugins.chain[position] = old.replaced(component);
-        Ok(Reload::Fresh(plugins))
+        Ok(Reload::Fresh(Arc::new(plugins)))
     }
 
     /// What every plugin did so far, in the order of the chain.

@@ -106,7 +106,7 @@ async fn reload(plugins: &ArcSwap<Plugins>, file: &mut File) {
         Ok(Reload::Fresh(chain)) => {
             let digest = chain.infos().into_iter().find(|info| info.name == *plugin);
             let digest = digest.map(|info| info.digest).unwrap_or_default();
-            plugins.store(Arc::new(chain));
+            plugins.store(chain);
             tracing::info!(plugin, digest, "plugin reloaded");
         }
         Err(error) => {

@@ -10,7 +10,7 @@ async fn chosen(plugins: &Plugins) -> Option<String> {
 }
 
 /// The chain after its plugin `p` was loaded again.
-async fn fresh(plugins: &Plugins) -> Plugins {
+async fn fresh(plugins: &Plugins) -> Arc<Plugins> {
     match plugins.reload("p").await.unwrap() {
         Reload::Fresh(plugins) => plugins,
         Reload::Same | Reload::KeepsState => panic!("nothing changed"),
@@ -79,7 +79,7 @@ async fn a_thousand_reloads() {
     let folder = Folder::new();
     let files = ["node1", "node2"].map(|node| guests::decision(Some(node), None));
     let config = folder.plugin("p", &files[0]);
-    let mut plugins = plugins(std::slice::from_ref(&config)).await;
+    let mut plugins = Arc::new(plugins(std::slice::from_ref(&config)).await);
     let mut settled = 0;
     for number in 1..=1000 {
         fs::write(&config.path, &files[number % 2]).unwrap();
