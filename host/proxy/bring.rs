@@ -119,15 +119,20 @@ impl Proxy {
         let Some(made) = &network.made else {
             return Ok(false);
         };
-        let done =
-            self.network_again(turn, made, to).await? && self.network_gone(turn, network).await?;
-        if done {
-            self.inventory
-                .index
-                .network_moved(&network.id, &network.name, &to.name);
-            tracing::info!(network = network.name, from = %network.backend, backend = %to.name, "network moved");
+        if !self.network_again(turn, made, to).await? {
+            return Ok(false);
         }
-        Ok(done)
+        let index = &self.inventory.index;
+        if !self.network_gone(turn, network).await? {
+            // Somebody uses it now: the new one was for nothing.
+            if let Lookup::Found(copy) = index.network(&network.name, Some(&to.name)) {
+                self.network_gone(turn, &copy).await?;
+            }
+            return Ok(false);
+        }
+        index.network_moved(&network.id, &network.name, &to.name);
+        tracing::info!(network = network.name, from = %network.backend, backend = %to.name, "network moved");
+        Ok(true)
     }
 
     async fn move_volume(
@@ -139,12 +144,19 @@ impl Proxy {
         let Some(made) = &volume.made else {
             return Ok(false);
         };
-        let done = self.volume_again(turn, volume, made, to).await?
-            && self.volume_gone(turn, volume).await?;
-        if done {
-            tracing::info!(volume = volume.name, from = %volume.backend, backend = %to.name, "volume moved");
+        if !self.volume_again(turn, volume, made, to).await? {
+            return Ok(false);
         }
-        Ok(done)
+        if !self.volume_gone(turn, volume).await? {
+            let copy = Volume {
+                backend: to.name.clone(),
+                ..volume.clone()
+            };
+            self.volume_gone(turn, &copy).await?;
+            return Ok(false);
+        }
+        tracing::info!(volume = volume.name, from = %volume.backend, backend = %to.name, "volume moved");
+        Ok(true)
     }
 
     /// Brings one network to a backend: it moves there when nobody uses it, and is made there too when its driver

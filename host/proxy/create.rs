@@ -220,7 +220,13 @@ impl Proxy {
         let image = &creation.final_image;
         if is_reference(image) {
             let holders = self.image_holders(turn, image).await?;
-            self.bring_image(turn, image, &holders, backend).await?;
+            match self.bring_image(turn, image, &holders, backend).await {
+                // The client may still pull it.
+                Err(Error::Refused { message, .. }) => {
+                    tracing::warn!(image, backend = %backend.name, message, "an image was not copied");
+                }
+                brought => brought?,
+            }
         }
         self.share(turn, &creation.ties, backend).await
     }

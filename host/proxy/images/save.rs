@@ -1,9 +1,10 @@
 //! Images that go out as archives, and those that go from one backend to another.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use http::{Method, Response, StatusCode, header};
+use tokio::time::timeout;
 
 use crate::{
     backend::Backend,
@@ -12,6 +13,9 @@ use crate::{
     inventory::index::{BackendName, Holders},
     proxy::{Proxy, Turn, forward, locate::encode},
 };
+
+/// How long a copy waits for somebody's pull of the same image.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Proxy {
     /// `GET /images/get`: from the backend that has most of the images; those that it lacks are copied to it first.
@@ -48,11 +52,19 @@ impl Proxy {
             return Ok(());
         }
         let Some(from) = turn.first_usable(&right) else {
-            return Ok(());
+            // An old image would run in the place of the one that is meant.
+            let stale = holders.is_written && holders.any.contains(&to.name);
+            return match right.first().filter(|_| stale) {
+                Some(name) => Err(Error::backend(name, format!("image {reference} is there"))),
+                None => Ok(()),
+            };
         };
         if self.pulls.is_underway(to, reference) {
-            self.pulls.ended(to, reference).await;
-            return Ok(());
+            // Who pulls may be slow to read its progress; then the image comes twice.
+            let ended = self.pulls.ended(to, reference);
+            if timeout(PATIENCE, ended).await.is_ok() {
+                return Ok(());
+            }
         }
         let _underway = self.pulls.begin(to, reference);
         tracing::info!(image = reference, from = %from.name, backend = %to.name, "copying an image");
