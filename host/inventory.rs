@@ -166,7 +166,7 @@ impl Inventory {
     /// # Errors
     /// When the backend does not answer.
     pub async fn refresh(&self, backend: &Backend, stale: Stale) -> Result<(), Error> {
-        watch::refresh(backend, &self.index, stale).await
+        watch::refresh(backend, &self.index, stale, self.timing.timeout).await
     }
 
     /// Waits until every backend has been found up or down, or `timeout` is over.

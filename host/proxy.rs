@@ -247,7 +247,7 @@ impl Proxy {
     }
 
     async fn containers(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         call: Call,
         action: Containers,

@@ -115,14 +115,8 @@ impl Create {
             .map(|host| keys(host.get().as_bytes()))
             .transpose()?
             .unwrap_or_default();
-        let odd = |key: &&String| {
-            KEYS.iter()
-                .any(|known| *known != key.as_str() && folded(known) == folded(key))
-        };
-        match top.keys().chain(host.keys()).find(odd) {
-            Some(key) => Err(BadCreate::Key(key.clone())),
-            None => Ok(create),
-        }
+        plain(top.keys().chain(host.keys()), &KEYS)?;
+        Ok(create)
     }
 
     /// What it belongs to.
@@ -199,6 +193,29 @@ impl Mount {
         let named = self.source.as_ref().filter(|source| !source.is_empty());
         let is_volume = self.kind.as_deref().is_none_or(|kind| kind == "volume");
         named.filter(|_| is_volume).cloned().map(Tie::Volume)
+    }
+}
+
+/// Reads a body of which a daemon reads more, unless it hides one of `known` keys in another case.
+///
+/// # Errors
+/// What makes a body unfit: no JSON, a key twice, a key in another case.
+pub fn read_plain<'a, T: Deserialize<'a>>(body: &'a [u8], known: &[&str]) -> Result<T, BadCreate> {
+    let read = serde_json::from_slice(body)?;
+    plain(keys(body)?.keys(), known)?;
+    Ok(read)
+}
+
+/// Fails for a key that differs from a known one only in its case.
+fn plain<'a>(keys: impl Iterator<Item = &'a String>, known: &[&str]) -> Result<(), BadCreate> {
+    let odd = |key: &&String| {
+        let other = |known: &&str| *known != key.as_str() && folded(known) == folded(key);
+        known.iter().any(other)
+    };
+    let mut keys = keys;
+    match keys.find(odd) {
+        Some(key) => Err(BadCreate::Key(key.clone())),
+        None => Ok(()),
     }
 }
 

@@ -199,9 +199,30 @@ impl Index {
     /// Notes that a backend's network of this name is gone.
     pub fn network_forgotten(&self, name: &str, backend: &BackendName) {
         let mut entries = self.write();
-        if let Lookup::Found(network) = entries.networks.find(name, Some(backend)) {
-            entries.remove_network(&network.id);
+        let id = entries.networks.named(name, backend).map(|n| n.id.clone());
+        if let Some(id) = id {
+            entries.remove_network(&id);
         }
+    }
+
+    /// The id of a network that had this one before it moved.
+    pub fn network_successor(&self, old: &str) -> Option<String> {
+        let entries = self.read();
+        entries.networks.successor(old).map(str::to_owned)
+    }
+
+    /// How often something was removed from a backend: a list that is older than a removal is out of date.
+    pub fn removals(&self, backend: &str) -> u64 {
+        self.read()
+            .removals
+            .get(backend)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Notes that a backend's image of this name is about to become a copy of another backend's.
+    pub fn image_copying(&self, reference: &str, backend: &BackendName, begins: bool) {
+        self.write().images.copying(reference, backend, begins);
     }
 
     /// Notes a volume.

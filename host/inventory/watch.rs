@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::broadcast,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
@@ -23,6 +24,11 @@ const MISSES: u32 = 1;
 const LISTING: u32 = 6;
 /// How long a list that is out of date waits for more news before it is read again.
 const SETTLE: Duration = Duration::from_millis(20);
+
+/// How long a list that could not be read waits to be read again.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often a list is read again because something was removed meanwhile.
+const REREADS: usize = 3;
 
 /// Watches until dropped.
 pub(super) async fn run(
@@ -101,10 +107,12 @@ impl Watch {
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut missed = 0;
         let mut news = News::default();
+        let mut refreshes = FuturesUnordered::new();
         loop {
             tokio::select! {
                 line = events.next() => news.add(self.event(line)?),
-                () = news.settled() => self.refresh(&mut news).await?,
+                () = news.settled() => refreshes.extend(news.take().map(|stale| self.refresh(stale))),
+                Some(late) = refreshes.next(), if !refreshes.is_empty() => news.again(late),
                 _ = probes.tick() => match self.within(self.ping()).await {
                     // Busy, perhaps: one answer that is late cuts nobody off.
                     Err(Loss::Silent(_)) if missed < MISSES => missed += 1,
@@ -154,6 +162,7 @@ impl Watch {
     }
 
     async fn list(&self) -> Result<(), Error> {
+        let _turn = self.backend.listing.lock().await;
         let listing = listing::listing(&self.backend).await?;
         self.index.replace(&self.backend.name, listing);
         Ok(())
@@ -164,14 +173,17 @@ impl Watch {
         docker::collect(response.into_body(), 1024).await.map(drop)
     }
 
-    /// Reads the lists again that events did not tell enough about.
-    async fn refresh(&self, news: &mut News) -> Result<(), Loss> {
-        for stale in std::mem::take(&mut news.stale) {
-            let refreshed = refresh(&self.backend, &self.index, stale);
-            self.limited(self.timing.timeout * LISTING, refreshed)
-                .await?;
-        }
-        Ok(())
+    /// Reads a list again that events did not tell enough about; returns it when that failed.
+    async fn refresh(&self, stale: Stale) -> Option<Stale> {
+        let refreshed = refresh(
+            &self.backend,
+            &self.index,
+            stale,
+            self.timing.timeout * LISTING,
+        );
+        let error = refreshed.await.err()?;
+        tracing::warn!(backend = %self.backend.name, %error, ?stale, "a list cannot be read");
+        Some(stale)
     }
 
     fn event(
@@ -216,6 +228,19 @@ impl News {
         }
     }
 
+    /// The lists to read again now.
+    fn take(&mut self) -> impl Iterator<Item = Stale> + use<> {
+        std::mem::take(&mut self.stale).into_iter()
+    }
+
+    /// Notes a list that could not be read, to be read again after a while.
+    fn again(&mut self, late: Option<Stale>) {
+        if let Some(stale) = late {
+            self.at = Some(Instant::now() + RETRY);
+            self.stale.insert(stale);
+        }
+    }
+
     /// Waits until there is news and more of it has had time to come.
     async fn settled(&self) {
         match self.at {
@@ -226,24 +251,60 @@ impl News {
 }
 
 /// Reads one list of a backend again.
-pub(super) async fn refresh(backend: &Backend, index: &Index, stale: Stale) -> Result<(), Error> {
+///
+/// # Errors
+/// When the backend is down, or the list is not there within the limit.
+pub(super) async fn refresh(
+    backend: &Backend,
+    index: &Index,
+    stale: Stale,
+    limit: Duration,
+) -> Result<(), Error> {
+    let late = |_| {
+        Err(Error::backend(
+            &backend.name,
+            format!("no list within {limit:?}"),
+        ))
+    };
+    tokio::select! {
+        reason = backend.down() => Err(Error::backend(&backend.name, reason)),
+        read = timeout(limit, reread(backend, index, stale)) => read.unwrap_or_else(late),
+    }
+}
+
+async fn reread(backend: &Backend, index: &Index, stale: Stale) -> Result<(), Error> {
     // Lists are taken in the order in which they were read.
     let _turn = backend.listing.lock().await;
-    match stale {
-        Stale::Images => index.replace_images(&backend.name, listing::images(backend).await?),
-        // What is gone says so by an event; what was made a moment ago may not be in the list yet.
-        Stale::Networks => {
-            let networks = listing::networks(backend).await?;
-            networks
-                .into_iter()
-                .for_each(|network| index.network_found(network));
-        }
-        Stale::Volumes => {
-            let volumes = listing::volumes(backend).await?;
-            volumes
-                .into_iter()
-                .for_each(|volume| index.volume_found(volume));
+    for _ in 0..REREADS {
+        let before = index.removals(&backend.name);
+        match stale {
+            Stale::Images => {
+                index.replace_images(&backend.name, listing::images(backend).await?);
+                return Ok(());
+            }
+            // What is gone says so by an event; what was made a moment ago may not be in the list yet.
+            Stale::Networks => {
+                let networks = listing::networks(backend).await?;
+                if index.removals(&backend.name) == before {
+                    networks
+                        .into_iter()
+                        .for_each(|network| index.network_found(network));
+                    return Ok(());
+                }
+            }
+            Stale::Volumes => {
+                let volumes = listing::volumes(backend).await?;
+                if index.removals(&backend.name) == before {
+                    volumes
+                        .into_iter()
+                        .for_each(|volume| index.volume_found(volume));
+                    return Ok(());
+                }
+            }
         }
     }
-    Ok(())
+    Err(Error::backend(
+        &backend.name,
+        "its lists change faster than they are read",
+    ))
 }

@@ -1,5 +1,5 @@
-//! Bringing what a container needs to the backend where it goes: networks and volumes that nobody uses yet, and those
-//! whose driver makes them the same everywhere.
+//! Bringing what a container needs to the backend where it goes: a network that nobody uses yet, and what its driver
+//! makes the same everywhere.
 
 use std::sync::Arc;
 
@@ -10,107 +10,87 @@ use crate::{
     backend::Backend,
     docker::{create::Tie, query::Query},
     error::Error,
-    inventory::index::{BackendName, Lookup, Network, Volume},
+    inventory::index::{BackendName, Lookup, Network},
 };
 
 impl Proxy {
-    /// Brings what ties keep apart to one backend, when nothing is lost by it: a network without containers, a volume
-    /// that was never mounted. Returns the backends that can take the container then; none when that cannot be.
+    /// Brings what ties keep apart to one backend, when nothing is lost by it: a network that no container uses. Returns
+    /// the backends that can take the container then; none when that cannot be.
+    ///
+    /// The caller holds the locks of the ties' names.
     pub(super) async fn brought_together(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         bound: &[(&Tie, Vec<BackendName>)],
     ) -> Result<Option<Vec<BackendName>>, Error> {
         let mut fixed: Option<Vec<BackendName>> = None;
         let mut movable = Vec::new();
         for (tie, owners) in bound {
-            if self.is_movable(turn, tie, owners).await? {
-                movable.push((*tie, owners));
+            if let Some(network) = self.movable(turn, tie).await? {
+                movable.push(network);
                 continue;
             }
             let common = match fixed {
                 None => owners.clone(),
-                Some(known) => known
-                    .into_iter()
-                    .filter(|name| owners.contains(name))
-                    .collect(),
+                Some(known) => {
+                    let both = known.into_iter().filter(|name| owners.contains(name));
+                    both.collect()
+                }
             };
             fixed = Some(common);
         }
-        let candidates = fixed.unwrap_or_else(|| {
-            bound
-                .first()
-                .map_or_else(Vec::new, |(_, owners)| owners.clone())
-        });
+        let first = || bound.first().map(|(_, owners)| owners.clone());
+        let candidates = fixed.or_else(first).unwrap_or_default();
         let Some(backend) = turn.first_usable(&candidates) else {
             return Ok(None);
         };
-        for (tie, owners) in movable {
-            if !owners.contains(&backend.name) && !self.moved(turn, tie, &backend).await? {
+        for network in movable {
+            if network.backend != backend.name
+                && !self.move_network(turn, network, &backend).await?
+            {
                 return Ok(None);
             }
         }
         Ok(Some(vec![backend.name.clone()]))
     }
 
-    async fn is_movable(
-        &self,
-        turn: &Turn,
-        tie: &Tie,
-        owners: &[BackendName],
-    ) -> Result<bool, Error> {
-        if owners.len() != 1 {
-            return Ok(false);
-        }
-        match tie {
-            Tie::Container(_) => Ok(false),
-            Tie::Network(name) => match self.inventory.index.network(name, None) {
-                Lookup::Found(network) if network.made.is_some() => {
-                    self.is_unused(turn, &network.backend, "network", &network.id)
-                        .await
-                }
-                _ => Ok(false),
-            },
-            Tie::Volume(name) => match self.inventory.index.volumes(name).as_slice() {
-                [volume] if volume.made.is_some() => {
-                    self.is_unused(turn, &volume.backend, "volume", name).await
-                }
-                _ => Ok(false),
-            },
-        }
+    /// The network of a tie, when it may move: it was made through this flockerd, and no container uses it or is about
+    /// to.
+    async fn movable(&self, turn: &Turn, tie: &Tie) -> Result<Option<Network>, Error> {
+        let Tie::Network(name) = tie else {
+            return Ok(None);
+        };
+        let Lookup::Found(network) = self.inventory.index.network(name, None) else {
+            return Ok(None);
+        };
+        let is_free = network.made.is_some() && !self.places.names(&network);
+        Ok((is_free && self.is_unused(turn, &network).await?).then_some(network))
     }
 
-    /// True when no container of a backend, running or not, uses a network or a volume.
-    async fn is_unused(
-        &self,
-        turn: &Turn,
-        backend: &str,
-        filter: &str,
-        name: &str,
-    ) -> Result<bool, Error> {
-        let backend = turn.backend(backend)?;
-        let filters = serde_json::json!({ filter: [name] }).to_string();
+    /// True when no container of its backend, running or not, uses a network. One that was never started is found by
+    /// the name only.
+    async fn is_unused(&self, turn: &Turn, network: &Network) -> Result<bool, Error> {
+        let backend = turn.backend(&network.backend)?;
+        let filters = serde_json::json!({ "network": [network.id, network.name] }).to_string();
         let query = Query("all=1".into()).with("filters", &filters);
         let request = forward::own(turn, Method::GET, "/containers/json", &query.0)?;
         let (head, body) = target::read(backend.send(request).await?, &backend).await?;
         Ok(head.status.is_success() && items::parse(&backend.name, &body)?.is_empty())
     }
 
-    async fn moved(&self, turn: &Turn, tie: &Tie, to: &Arc<Backend>) -> Result<bool, Error> {
-        match tie {
-            Tie::Container(_) => Ok(false),
-            Tie::Network(name) => match self.inventory.index.network(name, None) {
-                Lookup::Found(network) => self.move_network(turn, &network, to).await,
-                _ => Ok(false),
-            },
-            Tie::Volume(name) => match self.inventory.index.volumes(name).as_slice() {
-                [volume] => self.move_volume(turn, volume, to).await,
-                _ => Ok(false),
-            },
-        }
+    /// Moves a network in a task of its own: a client that goes away leaves nothing half done.
+    async fn move_network(
+        self: &Arc<Self>,
+        turn: &Turn,
+        network: Network,
+        to: &Arc<Backend>,
+    ) -> Result<bool, Error> {
+        let (proxy, turn, to) = (self.clone(), turn.clone(), to.clone());
+        let moved = tokio::spawn(async move { proxy.moved(&turn, &network, &to).await });
+        moved.await.unwrap_or(Ok(false))
     }
 
-    async fn move_network(
+    async fn moved(
         &self,
         turn: &Turn,
         network: &Network,
@@ -123,8 +103,8 @@ impl Proxy {
             return Ok(false);
         }
         let index = &self.inventory.index;
-        if !self.network_gone(turn, network).await? {
-            // Somebody uses it now: the new one was for nothing.
+        if !matches!(self.network_gone(turn, network).await, Ok(true)) {
+            // Somebody uses it now, or its host is lost: the new one was for nothing.
             if let Lookup::Found(copy) = index.network(&network.name, Some(&to.name)) {
                 self.network_gone(turn, &copy).await?;
             }
@@ -135,34 +115,10 @@ impl Proxy {
         Ok(true)
     }
 
-    async fn move_volume(
-        &self,
-        turn: &Turn,
-        volume: &Volume,
-        to: &Arc<Backend>,
-    ) -> Result<bool, Error> {
-        let Some(made) = &volume.made else {
-            return Ok(false);
-        };
-        if !self.volume_again(turn, volume, made, to).await? {
-            return Ok(false);
-        }
-        if !self.volume_gone(turn, volume).await? {
-            let copy = Volume {
-                backend: to.name.clone(),
-                ..volume.clone()
-            };
-            self.volume_gone(turn, &copy).await?;
-            return Ok(false);
-        }
-        tracing::info!(volume = volume.name, from = %volume.backend, backend = %to.name, "volume moved");
-        Ok(true)
-    }
-
     /// Brings one network to a backend: it moves there when nobody uses it, and is made there too when its driver
     /// makes it the same everywhere. False when neither can be.
     pub(super) async fn brought(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         network: &Network,
         to: &Arc<Backend>,
@@ -170,13 +126,14 @@ impl Proxy {
         if self.settings.shared.has_network(&network.driver) {
             return self.share_network(turn, network, to).await;
         }
-        let tie = Tie::Network(network.id.clone());
+        let _lock = self.locks.networks.reserve(&network.name).await;
         match self
-            .is_movable(turn, &tie, std::slice::from_ref(&network.backend))
+            .movable(turn, &Tie::Network(network.id.clone()))
             .await?
         {
-            true => self.move_network(turn, network, to).await,
-            false => Ok(false),
+            Some(network) if network.backend == to.name => Ok(true),
+            Some(network) => self.move_network(turn, network, to).await,
+            None => Ok(false),
         }
     }
 

@@ -27,6 +27,9 @@ use crate::{
 
 /// How long a client keeps its builder after its last call of a build.
 const GRACE: Duration = Duration::from_secs(10 * 60);
+/// The longest name of a session or a build that is remembered, and how many keys are.
+const KEY_MAX: usize = 128;
+const KEYS_MAX: usize = 10_000;
 /// The header by which a session gives its name.
 const SESSION: &str = "x-docker-expose-session-uuid";
 
@@ -70,6 +73,14 @@ impl Builders {
     /// Notes a call of a build to a backend.
     fn begin(&self, keys: Vec<Key>, backend: &Backend) -> InUse {
         let mut builders = self.lock();
+        let keys: Vec<Key> = match builders.len() < KEYS_MAX {
+            true => keys,
+            // Only who is known goes on being known.
+            false => keys
+                .into_iter()
+                .filter(|key| builders.contains_key(key))
+                .collect(),
+        };
         for key in &keys {
             let builder = builders.entry(key.clone()).or_insert_with(|| Builder {
                 backend: backend.name.clone(),
@@ -144,7 +155,7 @@ impl Proxy {
     }
 
     /// `POST /session` and `POST /grpc`: the connection becomes HTTP/2 between client and builder.
-    pub(super) async fn tunnel(&self, turn: &Turn, call: Call) -> Result<Reply, Error> {
+    pub(super) async fn tunnel(self: &Arc<Self>, turn: &Turn, call: Call) -> Result<Reply, Error> {
         let (backend, in_use) = self.builder(turn, &call).await?;
         if !call.headers.contains_key(header::UPGRADE) {
             // The daemon says what is missing.
@@ -156,7 +167,11 @@ impl Proxy {
     }
 
     /// The backend for a call of a build: the one that knows its session, else its client's, else a new choice.
-    async fn builder(&self, turn: &Turn, call: &Call) -> Result<(Arc<Backend>, InUse), Error> {
+    async fn builder(
+        self: &Arc<Self>,
+        turn: &Turn,
+        call: &Call,
+    ) -> Result<(Arc<Backend>, InUse), Error> {
         let keys = keys(call);
         // Two first calls of a client that come at once choose one builder.
         let _choice = self.locks.builders.reserve(&who(&call.client)).await;
@@ -169,7 +184,11 @@ impl Proxy {
         Ok((backend, in_use))
     }
 
-    async fn place_build(&self, turn: &Turn, call: &Call) -> Result<Arc<Backend>, Error> {
+    async fn place_build(
+        self: &Arc<Self>,
+        turn: &Turn,
+        call: &Call,
+    ) -> Result<Arc<Backend>, Error> {
         let (tag, platform) = (call.query.filled("t"), call.query.filled("platform"));
         let newcomer = Newcomer {
             image: tag.as_deref(),
@@ -188,6 +207,8 @@ fn keys(call: &Call) -> Vec<Key> {
     let session = session.as_deref().or(exposed);
     let build = call.query.filled("buildid");
     let mut keys: Vec<Key> = Vec::new();
+    let session = session.filter(|session| session.len() <= KEY_MAX);
+    let build = build.filter(|build| build.len() <= KEY_MAX);
     keys.extend(session.map(|session| Key::Session(session.to_owned())));
     keys.extend(build.map(|build| Key::Build(build.into_owned())));
     keys.push(Key::Client(who(&call.client)));

@@ -63,7 +63,7 @@ struct Destination {
 impl Proxy {
     /// Creates a container.
     pub(super) async fn create(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         mut call: Call,
     ) -> Result<Response<Body>, Error> {
@@ -78,6 +78,7 @@ impl Proxy {
         if asked.is_empty() {
             call.query = call.query.with("name", &name);
         }
+        let body = self.with_present_networks(body, &create);
         let creation = Creation {
             call,
             name,
@@ -92,6 +93,22 @@ impl Proxy {
         };
         let destination = self.destination(turn, &creation).await?;
         self.send_create(turn, creation, destination).await
+    }
+
+    /// The body with the names of networks that moved in the place of their old ids, which daemons do not know.
+    fn with_present_networks(&self, body: Bytes, create: &Create) -> Bytes {
+        let index = &self.inventory.index;
+        let ties = create.ties();
+        let moved = ties.iter().filter_map(|tie| match tie {
+            Tie::Network(id) => Some((id, index.network_successor(id)?)),
+            Tie::Container(_) | Tie::Volume(_) => None,
+        });
+        // An id of 64 digits stands for nothing else, wherever it stands.
+        let text = moved.fold(None, |text: Option<String>, (old, new)| {
+            let text = text.or_else(|| std::str::from_utf8(&body).ok().map(str::to_owned))?;
+            Some(text.replace(old.as_str(), &new))
+        });
+        text.map_or_else(|| body.clone(), Bytes::from)
     }
 
     /// Reserves the name, or one that nobody has.
@@ -130,7 +147,11 @@ impl Proxy {
     }
 
     /// The backend of the run that this create repeats, else a new placement.
-    async fn destination(&self, turn: &Turn, creation: &Creation) -> Result<Destination, Error> {
+    async fn destination(
+        self: &Arc<Self>,
+        turn: &Turn,
+        creation: &Creation,
+    ) -> Result<Destination, Error> {
         let run = self.usable_run(turn, creation).await?;
         if let Some(run) = run.as_ref().filter(|run| !run.is_only_pulled()) {
             let backend = turn.backend(&run.backend)?;
@@ -143,7 +164,9 @@ impl Proxy {
                         &backend,
                         Some(&creation.name),
                         creation.group.clone(),
+                        &creation.ties,
                     ),
+                    _held: Vec::new(),
                     backend,
                     body: run.body.clone(),
                 },
@@ -184,7 +207,7 @@ impl Proxy {
 
     /// Sends the create, and again after a pull of flockerd's own.
     async fn send_create(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         mut creation: Creation,
         destination: Destination,

@@ -12,12 +12,14 @@ use http::{Method, Response, StatusCode, response::Parts};
 
 use super::{
     Proxy, Turn, forward, items,
-    locate::{encode, split_backend},
+    locate::{encode, name_alone, split_backend},
     target,
 };
 use crate::{
     backend::Backend,
-    docker::{self, Body, action::Images, call::Call, edit, message, query::Query},
+    docker::{
+        self, Body, action::Images, call::Call, edit, message, query::Query, reference::Reference,
+    },
     error::Error,
     inventory::index::{Holders, Stale},
 };
@@ -52,9 +54,11 @@ impl Proxy {
     /// of them.
     async fn image_push(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
         let name = call.reference().into_owned();
-        let tagged = match call.query.filled("tag") {
-            Some(tag) => self.image_holders(turn, &format!("{name}:{tag}")).await?,
-            None => Holders::default(),
+        let (plain, at) = split_backend(turn, &name);
+        let tagged = match (at, call.query.filled("tag")) {
+            (Some(_), _) => self.image_holders(turn, &name).await?,
+            (None, Some(tag)) => self.image_holders(turn, &format!("{plain}:{tag}")).await?,
+            (None, None) => Holders::default(),
         };
         let backend = match tagged.any.is_empty() {
             false => self.holder_of(turn, &name, tagged)?,
@@ -65,13 +69,15 @@ impl Proxy {
                 most.map_or_else(|| turn.home(), |(backend, _)| turn.backend(&backend))?
             }
         };
-        super::locate::name_alone(turn, &mut call, &name);
+        name_alone(turn, &mut call, &name);
         backend.send(forward::request(turn, call)?).await
     }
 
     /// `POST /images/{image}/tag` on every backend that has the image.
-    async fn image_tag(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
-        let holders = self.image_holders(turn, &call.reference()).await?;
+    async fn image_tag(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+        let reference = call.reference().into_owned();
+        let holders = self.image_holders(turn, &reference).await?;
+        name_alone(turn, &mut call, &reference);
         let holders = turn.usable_or_home(&holders.exact)?;
         let answers = self.on_all(turn, &call, &holders).await?;
         self.relist(&holders).await;
@@ -83,8 +89,10 @@ impl Proxy {
 
     /// `DELETE /images/{image}` on every backend that has it. Those where containers use it go first, one by one: when
     /// one refuses, nothing has happened elsewhere.
-    async fn image_remove(&self, turn: &Turn, call: Call) -> Result<Response<Body>, Error> {
-        let holders = self.image_holders(turn, &call.reference()).await?;
+    async fn image_remove(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+        let reference = call.reference().into_owned();
+        let holders = self.image_holders(turn, &reference).await?;
+        name_alone(turn, &mut call, &reference);
         let holders = turn.usable_or_home(&holders.any)?;
         let answer = self.remove_from(turn, &call, &holders).await;
         self.relist(&holders).await;
@@ -126,9 +134,6 @@ impl Proxy {
     /// The backend that has what an image reference means; when none has it, the first one, whose 404 is the right
     /// answer.
     pub(super) async fn image(&self, turn: &Turn, reference: &str) -> Result<Arc<Backend>, Error> {
-        if let (_, Some(backend)) = split_backend(turn, reference) {
-            return turn.backend(backend);
-        }
         let holders = self.image_holders(turn, reference).await?;
         self.holder_of(turn, reference, holders)
     }
@@ -159,7 +164,22 @@ impl Proxy {
         turn: &Turn,
         reference: &str,
     ) -> Result<Holders, Error> {
+        if let (name, Some(backend)) = split_backend(turn, reference) {
+            let known = self.inventory.index.image(name);
+            let there = vec![turn.backend(backend)?.name.clone()];
+            return Ok(Holders {
+                exact: there.clone(),
+                any: there,
+                ..known
+            });
+        }
         let known = self.inventory.index.image(reference);
+        if known.is_ambiguous {
+            // A daemon knows no image by an id that several begin with.
+            let name = Reference::parse(reference).familiar();
+            let text = format!("No such image: {name}");
+            return Err(Error::refused(StatusCode::NOT_FOUND, text));
+        }
         if !known.any.is_empty() {
             return Ok(known);
         }

@@ -160,7 +160,10 @@ fn mark(item: &str, container: &Container<'_>, backend: &str) -> String {
         .and_then(|names| names.into_iter().next());
     let name = match first {
         Some(name) => format!("{name}@{backend}"),
-        None => format!("/{}@{backend}", &container.id[..container.id.len().min(12)]),
+        None => format!(
+            "/{}@{backend}",
+            container.id.get(..12).unwrap_or(&container.id)
+        ),
     };
     let item = edit::insert(
         item,

@@ -9,10 +9,10 @@ use std::{
 use super::{Proxy, Turn};
 use crate::{
     backend::{Backend, Health},
-    docker::{client::Client, group::Group},
+    docker::{client::Client, create::Tie, group::Group},
     inventory::{
         Index,
-        index::{BackendName, Counts},
+        index::{BackendName, Counts, Network},
     },
     plugin::{Scene, types},
 };
@@ -45,6 +45,8 @@ struct Create {
     /// A container's name; none for what is no load.
     container: Option<String>,
     group: Option<Group>,
+    /// What it refers to.
+    ties: Vec<Tie>,
 }
 
 /// One create under way to a backend, until this is dropped.
@@ -59,6 +61,7 @@ impl Places {
         backend: &Backend,
         container: Option<&str>,
         group: Option<Group>,
+        ties: &[Tie],
     ) -> UnderWay {
         let mut register = self
             .under_way
@@ -70,6 +73,7 @@ impl Places {
             backend: backend.name.clone(),
             container: container.map(str::to_owned),
             group,
+            ties: ties.to_vec(),
         };
         register.creates.insert(number, create);
         UnderWay {
@@ -87,6 +91,20 @@ impl Places {
         let mut creates = register.creates.values();
         let first = creates.find(|create| create.group.as_deref() == Some(group));
         first.map(|create| create.backend.clone())
+    }
+
+    /// Whether anything under way refers to a network, by its name or by its id.
+    pub(super) fn names(&self, network: &Network) -> bool {
+        let register = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let ties = register.creates.values().flat_map(|create| &create.ties);
+        let mut networks = ties.filter_map(|tie| match tie {
+            Tie::Network(name) => Some(name),
+            Tie::Container(_) | Tie::Volume(_) => None,
+        });
+        networks.any(|name| *name == network.name || network.id.starts_with(name.as_str()))
     }
 
     /// Lets a create that was answered 404 count on: its client pulls and comes again.

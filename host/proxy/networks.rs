@@ -19,7 +19,15 @@ use super::{
 };
 use crate::{
     backend::Backend,
-    docker::{self, Body, action::Networks, call::Call, edit, group::Labels, message},
+    docker::{
+        self, Body,
+        action::Networks,
+        call::Call,
+        create::{self, Tie},
+        edit,
+        group::Labels,
+        message,
+    },
     error::Error,
     inventory::index::{Lookup, Network},
     plugin::route::Subject,
@@ -35,9 +43,12 @@ struct Described {
     labels: Option<Labels>,
 }
 
+/// The keys read here.
+const KEYS: [&str; 3] = ["Name", "Driver", "Labels"];
+
 impl Proxy {
     pub(super) async fn networks(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         call: Call,
         action: Networks,
@@ -62,7 +73,9 @@ impl Proxy {
             for item in items::parse(&backend.name, body)? {
                 let name: String = edit::read(item, "Name").unwrap_or_default();
                 let known = listed.iter_mut().find(|(known, _)| *known == name);
-                match known.filter(|_| is_predefined(&name)) {
+                let driver: String = edit::read(item, "Driver").unwrap_or_default();
+                let is_one = is_predefined(&name) || self.settings.shared.has_network(&driver);
+                match known.filter(|_| is_one) {
                     Some((_, known)) => *known = united(known, item),
                     None => listed.push((name, item.to_owned())),
                 }
@@ -115,11 +128,16 @@ impl Proxy {
     }
 
     /// `POST /networks/create`.
-    async fn network_create(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+    async fn network_create(
+        self: &Arc<Self>,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
         turn.some_backend()?;
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
         call.set_body(body.clone());
-        let described = serde_json::from_slice::<Described>(&body).unwrap_or_default();
+        let described: Described = create::read_plain(&body, &KEYS)
+            .map_err(|reason| Error::refused(StatusCode::BAD_REQUEST, reason.to_string()))?;
         let name = described.name.clone().unwrap_or_default();
         if name.is_empty() || is_predefined(&name) {
             // The daemon says why not.
@@ -163,7 +181,7 @@ impl Proxy {
     }
 
     async fn place_network(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         call: &Call,
         body: &Bytes,
@@ -207,6 +225,16 @@ impl Proxy {
             Found::Several(count, by) => return Err(ambiguous(&reference, *count, by)),
             _ => None,
         };
+        let (name, at) = split_backend(turn, &reference);
+        if at.is_none() && self.is_shared(&Tie::Network(name.to_owned())) {
+            let all = self.networks_named(turn, name).await?;
+            let others = all
+                .iter()
+                .filter(|network| Some(&network.id) != id.as_ref());
+            for other in others {
+                self.network_gone(turn, other).await?;
+            }
+        }
         let backend = self.aim(turn, &mut call, found)?;
         let response = backend.send(forward::request(turn, call)?).await?;
         if let Some(id) = id.filter(|_| response.status().is_success()) {
@@ -255,7 +283,8 @@ impl Proxy {
         let backend = turn.backend(&network.backend)?;
         let path = format!("/networks/{}", network.id);
         let request = forward::own(turn, Method::DELETE, &path, "")?;
-        let gone = backend.send(request).await?.status().is_success();
+        let status = backend.send(request).await?.status();
+        let gone = status.is_success() || status == StatusCode::NOT_FOUND;
         if gone {
             self.inventory.index.network_removed(&network.id);
         }

@@ -2,9 +2,15 @@
 //!
 //! First the hard constraints, then the `route` hooks, then the strategy.
 
-mod constraints;
+pub(super) mod constraints;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::{Proxy, Turn, hooks, load::UnderWay};
 use constraints::{narrowed, suits};
@@ -14,7 +20,7 @@ use crate::{
     config::Strategy,
     docker::{client::Client, create::Tie, group::Group},
     error::Error,
-    inventory::index::{BackendName, Counts},
+    inventory::index::{BackendName, Counts, Lookup},
     plugin::{Hook, Placement, route, types},
 };
 
@@ -48,6 +54,8 @@ pub(super) struct Placed {
     pub(super) body: Option<String>,
     /// Counts on the backend until it is dropped.
     pub(super) under_way: UnderWay,
+    /// Nobody else makes the volumes meanwhile that come to be with it.
+    pub(super) _held: Vec<OwnedMutexGuard<()>>,
 }
 
 impl Newcomer<'_> {
@@ -90,10 +98,12 @@ impl Proxy {
     /// # Errors
     /// 409 when its constraints contradict each other, a plugin's refusal, [`Error::NoBackend`].
     pub(super) async fn place(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         mut newcomer: Newcomer<'_>,
     ) -> Result<Placed, Error> {
+        // Held until the choice is noted: nobody moves meanwhile what this refers to.
+        let held = self.hold(newcomer.ties).await;
         let eligible = self.eligible(turn, newcomer.ties).await?;
         let eligible = narrowed(eligible, |backend| suits(backend, newcomer.platform));
         let eligible = self.with_free_ports(turn, eligible, newcomer.ports).await?;
@@ -103,18 +113,61 @@ impl Proxy {
             None => None,
         };
         let eligible = self.with_its_group(turn, eligible, &mut newcomer)?;
+        let decided = self.decide_near(turn, &newcomer, &eligible).await?;
+        Ok(decided.holding(self.new_volumes(held)))
+    }
+
+    /// Decides for the backend that is to be tried first, if it may be, else for any.
+    async fn decide_near(
+        &self,
+        turn: &Turn,
+        newcomer: &Newcomer<'_>,
+        eligible: &[Arc<Backend>],
+    ) -> Result<Placed, Error> {
         let near: Vec<_> = eligible
             .iter()
             .filter(|backend| newcomer.near == Some(&*backend.name))
             .cloned()
             .collect();
         if !near.is_empty() {
-            match self.decide(turn, &newcomer, &near).await {
+            match self.decide(turn, newcomer, &near).await {
                 Err(Error::Denied { .. }) => {}
                 decided => return decided,
             }
         }
-        self.decide(turn, &newcomer, &eligible).await
+        self.decide(turn, newcomer, eligible).await
+    }
+
+    /// Waits until nobody else is placing what refers to the same networks and volumes, or moving these.
+    async fn hold(&self, ties: &[Tie]) -> Vec<(Tie, OwnedMutexGuard<()>)> {
+        let keys = ties.iter().filter_map(|tie| match tie {
+            Tie::Container(_) => None,
+            Tie::Network(reference) => match self.inventory.index.network(reference, None) {
+                Lookup::Found(network) => Some(Tie::Network(network.name)),
+                _ => Some(tie.clone()),
+            },
+            Tie::Volume(_) => Some(tie.clone()),
+        });
+        // Each once, and in the same order for all who wait.
+        let keys: BTreeSet<Tie> = keys.collect();
+        let mut held = Vec::new();
+        for key in keys {
+            let lock = match &key {
+                Tie::Volume(name) => self.locks.volumes.reserve(name).await,
+                Tie::Network(name) | Tie::Container(name) => {
+                    self.locks.networks.reserve(name).await
+                }
+            };
+            held.push((key, lock));
+        }
+        held
+    }
+
+    /// The locks of volumes that are nowhere yet: they come to be with what is placed.
+    fn new_volumes(&self, held: Vec<(Tie, OwnedMutexGuard<()>)>) -> Vec<OwnedMutexGuard<()>> {
+        let is_new = |tie: &Tie| matches!(tie, Tie::Volume(name) if self.inventory.index.volumes(name).is_empty());
+        let new = held.into_iter().filter(|(tie, _)| is_new(tie));
+        new.map(|(_, lock)| lock).collect()
     }
 
     /// Where the hooks want something new, if they want anything; what it does not matter then is the caller's to
@@ -123,7 +176,7 @@ impl Proxy {
     /// # Errors
     /// As [`Proxy::place`].
     pub(super) async fn opinion(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         newcomer: &Newcomer<'_>,
     ) -> Result<Option<Arc<Backend>>, Error> {
@@ -190,11 +243,15 @@ impl Proxy {
         let is_container = newcomer.subject == route::Subject::Container;
         let container = newcomer.name.filter(|_| is_container);
         Ok(Placed {
-            under_way: self
-                .places
-                .begin(&backend, container, newcomer.group.clone()),
+            under_way: self.places.begin(
+                &backend,
+                container,
+                newcomer.group.clone(),
+                newcomer.ties,
+            ),
             body: decision.body,
             backend,
+            _held: Vec::new(),
         })
     }
 
@@ -238,6 +295,15 @@ impl Proxy {
         let scene = self.loads().scene(eligible.to_vec());
         let resolve = |answer: &str| resolve(turn, eligible, answer);
         turn.plugins.route(request, &scene, &resolve).await
+    }
+}
+
+impl Placed {
+    fn holding(self, held: Vec<OwnedMutexGuard<()>>) -> Self {
+        Self {
+            _held: held,
+            ..self
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use super::{Proxy, Turn, fanout, forward};
 use crate::{
     docker::{Body, action::Pruned, call::Call, edit, message},
     error::Error,
-    inventory::index::Stale,
 };
 
 impl Pruned {
@@ -47,7 +46,7 @@ impl Proxy {
             let gone_now = gone.as_deref().unwrap_or_default();
             self.forget(pruned, &backend.name, gone_now);
             if pruned == Pruned::Images && !gone_now.is_empty() {
-                self.inventory.refresh(backend, Stale::Images).await?;
+                self.relist(std::slice::from_ref(backend)).await;
             }
             deleted = joined(deleted, gone);
         }

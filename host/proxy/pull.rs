@@ -15,7 +15,10 @@ use underway::Underway;
 
 use super::{
     Proxy, Turn, credentials, forward, hooks,
-    place::Newcomer,
+    place::{
+        Newcomer,
+        constraints::{narrowed, suits},
+    },
     runs::{NewRun, Run, Stage},
 };
 use crate::{
@@ -85,7 +88,7 @@ impl Proxy {
 
     /// The backends for a pull that no create waits for.
     async fn pull_targets(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         call: &Call,
         image: &str,
@@ -111,14 +114,16 @@ impl Proxy {
             (None, None) => index.tags(image).into_keys().collect(),
             _ => index.image(image).any,
         };
+        let fits = |backend: &&Arc<Backend>| suits(backend, platform.as_deref());
         let holders = usable
             .iter()
             .filter(|backend| known.contains(&backend.name));
-        let holders: Vec<_> = holders.cloned().collect();
-        match holders.is_empty() {
-            false => Ok(holders),
-            true => Ok(vec![self.choose(&usable).ok_or(Error::NoBackend)?]),
+        let holders: Vec<_> = holders.filter(fits).cloned().collect();
+        if !holders.is_empty() {
+            return Ok(holders);
         }
+        let usable = narrowed(usable, |backend| suits(backend, platform.as_deref()));
+        Ok(vec![self.choose(&usable).ok_or(Error::NoBackend)?])
     }
 
     /// Pulls an image to a backend with flockerd's own credentials, or waits for whoever does so already.

@@ -13,7 +13,6 @@ use crate::{
     backend::Backend,
     docker::{self, Body, BodyError, action::Object, call::Call, edit},
     error::Error,
-    inventory::index::Stale,
     plugin::{Hook, start},
 };
 
@@ -51,7 +50,7 @@ impl Proxy {
         };
         let response = backend.send(forward::request(turn, call)?).await?;
         if response.status().is_success() {
-            self.inventory.refresh(&backend, Stale::Images).await?;
+            self.relist(&[backend]).await;
         }
         Ok(response)
     }

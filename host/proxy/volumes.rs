@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::Deserialize;
 
 use super::{
@@ -18,6 +18,7 @@ use crate::{
         self, Body,
         action::{Object, Volumes},
         call::Call,
+        create::{self, Tie},
         edit,
         group::{Group, Labels},
         message,
@@ -36,9 +37,12 @@ struct Described {
     labels: Option<Labels>,
 }
 
+/// The keys read here.
+const KEYS: [&str; 3] = ["Name", "Driver", "Labels"];
+
 impl Proxy {
     pub(super) async fn volumes(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         call: Call,
         action: Volumes,
@@ -62,7 +66,10 @@ impl Proxy {
             let listed = items::text(&backend.name, body)?;
             if let Some(list) = edit::member(listed, "Volumes").filter(|list| *list != "null") {
                 let list = items::parse(&backend.name, list.as_bytes())?;
-                volumes.get_or_insert_default().extend(list);
+                let known = volumes.get_or_insert_default();
+                let new = list.into_iter().filter(|item| !self.is_listed(item, known));
+                let new: Vec<&str> = new.collect();
+                known.extend(new);
             }
             let more = edit::member(listed, "Warnings").unwrap_or("null");
             warnings.extend(items::parse(&backend.name, more.as_bytes())?);
@@ -81,15 +88,27 @@ impl Proxy {
         Ok(answers.mark(message::json(StatusCode::OK, text)))
     }
 
+    /// Whether a volume that is the same everywhere is in a list already.
+    fn is_listed(&self, item: &str, listed: &[&str]) -> bool {
+        let driver: String = edit::read(item, "Driver").unwrap_or_default();
+        let name = edit::member(item, "Name");
+        self.settings.shared.has_volume(&driver)
+            && listed
+                .iter()
+                .any(|known| edit::member(known, "Name") == name)
+    }
+
     /// `POST /volumes/create`. A name that exists anywhere is that volume, as a daemon has it.
-    async fn volume_create(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
+    async fn volume_create(
+        self: &Arc<Self>,
+        turn: &Turn,
+        mut call: Call,
+    ) -> Result<Response<Body>, Error> {
         turn.some_backend()?;
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
         call.set_body(body.clone());
-        let Ok(described) = serde_json::from_slice::<Described>(or_empty(&body)) else {
-            // The daemon says what is wrong with it.
-            return turn.home()?.send(forward::request(turn, call)?).await;
-        };
+        let described: Described = create::read_plain(or_empty(&body), &KEYS)
+            .map_err(|reason| Error::refused(StatusCode::BAD_REQUEST, reason.to_string()))?;
         let name = described.name.as_deref().filter(|name| !name.is_empty());
         let _reserved = match name {
             Some(name) => Some(self.locks.volumes.reserve(name).await),
@@ -140,7 +159,7 @@ impl Proxy {
     }
 
     async fn place_volume(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         call: &Call,
         body: &Bytes,
@@ -175,13 +194,23 @@ impl Proxy {
         }
     }
 
-    /// `DELETE /volumes/{volume}`.
+    /// `DELETE /volumes/{volume}`: one that is the same everywhere goes everywhere.
     async fn volume_remove(&self, turn: &Turn, mut call: Call) -> Result<Response<Body>, Error> {
         let reference = call.reference().into_owned();
+        let (name, at) = split_backend(turn, &reference);
+        if at.is_none() && self.is_shared(&Tie::Volume(name.to_owned())) {
+            for other in self.inventory.index.volumes(name).into_iter().skip(1) {
+                let backend = turn.backend(&other.backend)?;
+                let response = backend.send(forward::request(turn, call.copy())?).await?;
+                if !response.status().is_success() {
+                    return Ok(response);
+                }
+                self.inventory.index.volume_removed(name, &backend.name);
+            }
+        }
         let backend = self.locate(turn, &mut call, Object::Volume).await?;
         let response = backend.send(forward::request(turn, call)?).await?;
         if response.status().is_success() {
-            let (name, _) = split_backend(turn, &reference);
             self.inventory.index.volume_removed(name, &backend.name);
         }
         Ok(response)
@@ -239,19 +268,6 @@ impl Proxy {
             self.note_volume(backend, &answer.1, Some(body.into()));
         }
         Ok(answer.0 == StatusCode::CREATED)
-    }
-
-    /// Removes a volume that has nothing in it; false when its daemon does not let it go.
-    pub(super) async fn volume_gone(&self, turn: &Turn, volume: &Volume) -> Result<bool, Error> {
-        let backend = turn.backend(&volume.backend)?;
-        let path = format!("/volumes/{}", encode(&volume.name));
-        let request = forward::own(turn, Method::DELETE, &path, "")?;
-        let gone = backend.send(request).await?.status().is_success();
-        if gone {
-            let index = &self.inventory.index;
-            index.volume_removed(&volume.name, &volume.backend);
-        }
-        Ok(gone)
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Entries {
     pub(super) volumes: Volumes,
     pub(super) images: Images,
     pub(super) groups: Groups,
+    /// How often a network or a volume was removed, by backend.
+    pub(super) removals: HashMap<BackendName, u64>,
 }
 
 pub(super) struct Container {
@@ -72,7 +74,6 @@ impl Entries {
             }
             ("network", "destroy" | "remove") => self.remove_network(id),
             ("volume", "destroy") => self.remove_volume(id, backend),
-            ("volume", "mount") => self.volumes.mounted(id, backend),
             ("image", verb) if verb != "push" && verb != "save" => return Some(Stale::Images),
             _ => {}
         }
@@ -89,7 +90,9 @@ impl Entries {
     }
 
     pub(super) fn insert_network(&mut self, network: Network) {
-        self.remove_network(&network.id);
+        if let Some(known) = self.networks.remove(&network.id) {
+            self.groups.leave(&known.group, &known.backend);
+        }
         self.groups.enter(&network.group, &network.backend);
         self.networks.insert(network);
     }
@@ -103,6 +106,7 @@ impl Entries {
 
     pub(super) fn remove_network(&mut self, id: &str) {
         if let Some(known) = self.networks.remove(id) {
+            *self.removals.entry(known.backend.clone()).or_default() += 1;
             self.groups.leave(&known.group, &known.backend);
         }
     }
@@ -116,7 +120,7 @@ impl Entries {
         }
     }
 
-    /// Puts in a volume from a list, which does not tell whether it was ever mounted.
+    /// Puts in a volume from a list, which does not tell how it was made.
     pub(super) fn find_volume(&mut self, volume: Volume) {
         let owners = self.volumes.named(&volume.name);
         let known = owners.iter().find(|known| known.backend == volume.backend);
@@ -134,6 +138,7 @@ impl Entries {
 
     pub(super) fn remove_volume(&mut self, name: &str, backend: &BackendName) {
         if let Some(known) = self.volumes.remove(name, backend) {
+            *self.removals.entry(backend.clone()).or_default() += 1;
             self.groups.leave(&known.group, backend);
         }
     }

@@ -4,7 +4,7 @@
 //! under flockerd's eyes (pulled, built, tagged, loaded), else the one that most backends have, else the first
 //! backend's. That stays the same from call to call.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::BackendName;
 use crate::docker::reference::Reference;
@@ -27,6 +27,8 @@ pub struct Holders {
     pub exact: Vec<BackendName>,
     /// The backends that have an image of this name, by name.
     pub any: Vec<BackendName>,
+    /// Several images are meant: their ids begin alike.
+    pub is_ambiguous: bool,
     /// The name was written under flockerd's eyes: other images of this name are out of date.
     pub is_written: bool,
 }
@@ -47,6 +49,10 @@ pub(super) struct Images {
     backends: BTreeMap<BackendName, Shelf>,
     /// What each name meant when it was written last.
     written: HashMap<String, String>,
+    /// Copies under way, by name and backend.
+    copying: HashSet<(String, BackendName)>,
+    /// What copies of an image are called where other engines call it otherwise: the image's id by name, and theirs.
+    copies: HashMap<String, (String, HashSet<String>)>,
 }
 
 /// What one backend has.
@@ -63,8 +69,12 @@ impl Images {
         let shelf = Shelf::new(images);
         if let Some(known) = self.backends.get(backend) {
             for (name, id) in &shelf.names {
-                if known.names.get(name) != Some(id) {
-                    self.written.insert(name.clone(), id.clone());
+                if known.names.get(name) == Some(id) {
+                    continue;
+                }
+                match self.copying.contains(&(name.clone(), backend.clone())) {
+                    true => drop(copied(&self.written, &mut self.copies, name, id)),
+                    false => drop(self.written.insert(name.clone(), id.clone())),
                 }
             }
         }
@@ -85,6 +95,15 @@ impl Images {
         self.backends.keys()
     }
 
+    /// Notes that a copy of an image to a backend begins or has ended.
+    pub(super) fn copying(&mut self, reference: &str, backend: &BackendName, begins: bool) {
+        let key = (Reference::parse(reference).canonical(), backend.clone());
+        match begins {
+            true => drop(self.copying.insert(key)),
+            false => drop(self.copying.remove(&key)),
+        }
+    }
+
     /// Finds out what a reference means: a name, else an id or the beginning of one.
     pub(super) fn find(&self, reference: &str) -> Holders {
         let name = Reference::parse(reference).canonical();
@@ -98,7 +117,11 @@ impl Images {
         }
         let written = self.written.get(&name).map(String::as_str);
         let id = written.unwrap_or_else(|| most_common(&named));
-        let exact = named.iter().filter(|(_, other)| *other == id);
+        let copies = self.copies.get(&name).filter(|(of, _)| of == id);
+        let is_copy = |other: &str| copies.is_some_and(|(_, copies)| copies.contains(other));
+        let exact = named
+            .iter()
+            .filter(|(_, other)| *other == id || is_copy(other));
         Holders {
             id: id.to_owned(),
             exact: exact.map(|(backend, _)| (*backend).clone()).collect(),
@@ -107,6 +130,7 @@ impl Images {
                 .map(|(backend, _)| (*backend).clone())
                 .collect(),
             is_written: written.is_some(),
+            is_ambiguous: false,
         }
     }
 
@@ -118,8 +142,9 @@ impl Images {
         let wanted = format!("sha256:{}", digits.to_ascii_lowercase());
         let mut found = Holders::default();
         for (backend, shelf) in &self.backends {
-            let mut ids = shelf.ids.range(wanted.clone()..);
-            if let Some(id) = ids.next().filter(|id| id.starts_with(&wanted)) {
+            let ids = shelf.ids.range(wanted.clone()..);
+            for id in ids.take_while(|id| id.starts_with(&wanted)) {
+                found.is_ambiguous |= !found.id.is_empty() && found.id != *id;
                 found.id.clone_from(id);
                 found.any.push(backend.clone());
             }
@@ -156,6 +181,22 @@ impl Shelf {
         }
         shelf
     }
+}
+
+/// Notes a copy under another id of what was written last.
+fn copied(
+    written: &HashMap<String, String>,
+    copies: &mut HashMap<String, (String, HashSet<String>)>,
+    name: &str,
+    id: &str,
+) -> Option<()> {
+    let of = written.get(name)?;
+    let known = copies.entry(name.to_owned()).or_default();
+    if known.0 != *of {
+        *known = (of.clone(), HashSet::new());
+    }
+    known.1.insert(id.to_owned());
+    Some(())
 }
 
 /// The id that most backends have; of several the one of the first backend.
@@ -225,8 +266,28 @@ mod tests {
         assert_eq!(images.find("abc1").id, "sha256:abc1");
         assert_eq!(images.find("sha256:AB").id, "sha256:abc1");
         assert_eq!(images.find("repo@sha256:12").id, "sha256:abc1");
+        images.replace(&"n2".into(), vec![image("abd2", &[])]);
+        assert!(images.find("sha256:ab").is_ambiguous);
+        assert!(!images.find("abc1").is_ambiguous);
         assert_eq!(images.find("xyz").id, "");
         assert_eq!(images.find("").id, "");
+    }
+
+    #[test]
+    fn a_copy_under_another_id_is_what_was_copied() {
+        let mut images = Images::default();
+        let [one, two] = ["n1", "n2"].map(BackendName::from);
+        images.replace(&one, Vec::new());
+        images.replace(&two, Vec::new());
+        images.replace(&one, vec![image("aa", &["app:latest"])]);
+        images.copying("app", &two, true);
+        images.replace(&two, vec![image("a2", &["app:latest"])]);
+        images.copying("app", &two, false);
+        let found = images.find("app");
+        assert_eq!(found.id, "sha256:aa");
+        assert_eq!(names(&found.exact), ["n1", "n2"]);
+        images.replace(&one, vec![image("bb", &["app:latest"])]);
+        assert_eq!(names(&images.find("app").exact), ["n1"]);
     }
 
     #[test]

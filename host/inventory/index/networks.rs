@@ -20,6 +20,9 @@ pub struct Network {
     pub made: Option<Arc<str>>,
 }
 
+/// How many old ids are remembered.
+const MOVED_MAX: usize = 10_000;
+
 #[derive(Default)]
 pub(super) struct Networks {
     /// By full id; ordered, so that a prefix is a range.
@@ -40,7 +43,6 @@ impl Networks {
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Network> {
         let network = self.by_id.remove(id)?;
-        self.moved.retain(|_, new| new != id);
         if let Some(ids) = self.names.get_mut(&network.name) {
             ids.retain(|other| other != id);
             if ids.is_empty() {
@@ -62,9 +64,26 @@ impl Networks {
 
     /// Lets an old id lead to a backend's network of this name.
     pub(super) fn moved(&mut self, old: &str, name: &str, backend: &BackendName) {
-        if let Lookup::Found(network) = self.find(name, Some(backend)) {
+        let Lookup::Found(network) = self.find(name, Some(backend)) else {
+            return;
+        };
+        let earlier = self.moved.values_mut().filter(|id| *id == old);
+        earlier.for_each(|id| id.clone_from(&network.id));
+        if self.moved.len() < MOVED_MAX {
             self.moved.insert(old.to_owned(), network.id);
         }
+    }
+
+    /// The network of exactly this name on a backend.
+    pub(super) fn named(&self, name: &str, backend: &str) -> Option<&Network> {
+        let ids = self.names.get(name)?;
+        let mut networks = ids.iter().filter_map(|id| self.by_id.get(id));
+        networks.find(|network| *network.backend == *backend)
+    }
+
+    /// The id that an old one has become.
+    pub(super) fn successor(&self, old: &str) -> Option<&str> {
+        self.moved.get(old).map(String::as_str)
     }
 
     pub(super) fn is_known(&self, id: &str) -> bool {

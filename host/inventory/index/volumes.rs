@@ -12,7 +12,7 @@ pub struct Volume {
     pub name: String,
     pub driver: String,
     pub group: Option<Group>,
-    /// The body that it was created with, while it has not been mounted since: there is nothing in it.
+    /// The body that it was created with, when that was done through this flockerd.
     pub made: Option<Arc<str>>,
 }
 
@@ -50,14 +50,6 @@ impl Volumes {
             .iter()
             .filter_map(|name| self.remove(name, backend))
             .collect()
-    }
-
-    /// Notes that a container mounts a volume.
-    pub(super) fn mounted(&mut self, name: &str, backend: &BackendName) {
-        let owners = self.0.get_mut(name).into_iter().flatten();
-        for owner in owners.filter(|owner| owner.backend == *backend) {
-            owner.made = None;
-        }
     }
 
     /// The volumes of a name, by backend.

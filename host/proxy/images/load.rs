@@ -45,7 +45,7 @@ impl Proxy {
     }
 
     async fn place_archive(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         call: &Call,
         subject: Subject,

@@ -59,6 +59,10 @@ impl Proxy {
                 None => Ok(()),
             };
         };
+        // What is there may be the same name for another kind of machine.
+        if !same_machine(&from, to) {
+            return Ok(());
+        }
         if self.pulls.is_underway(to, reference) {
             // Who pulls may be slow to read its progress; then the image comes twice.
             let ended = self.pulls.ended(to, reference);
@@ -68,7 +72,24 @@ impl Proxy {
         }
         let _underway = self.pulls.begin(to, reference);
         tracing::info!(image = reference, from = %from.name, backend = %to.name, "copying an image");
-        let loaded = copy(turn, reference, &from, to).await?;
+        let index = &self.inventory.index;
+        index.image_copying(reference, &to.name, true);
+        let copied = copy(turn, reference, &from, to).await;
+        let done = self.finish_copy(turn, reference, holders, copied, to).await;
+        index.image_copying(reference, &to.name, false);
+        done
+    }
+
+    /// Gives what was copied its name, and looks at what it became.
+    async fn finish_copy(
+        &self,
+        turn: &Turn,
+        reference: &str,
+        holders: &Holders,
+        copied: Result<Vec<String>, Error>,
+        to: &Arc<Backend>,
+    ) -> Result<(), Error> {
+        let loaded = copied?;
         let digits = reference.trim_start_matches("sha256:");
         if !holders.id.trim_start_matches("sha256:").starts_with(digits) {
             rename(turn, reference, &loaded, to).await?;
@@ -76,6 +97,19 @@ impl Proxy {
         self.relist(std::slice::from_ref(to)).await;
         Ok(())
     }
+}
+
+/// True for backends that run the same programs, as far as they tell.
+fn same_machine(one: &Backend, other: &Backend) -> bool {
+    let arch = |backend: &Backend| {
+        let engine = backend.status().engine.clone();
+        engine
+            .map(|engine| engine.arch.clone())
+            .filter(|arch| !arch.is_empty())
+    };
+    arch(one)
+        .zip(arch(other))
+        .is_none_or(|(one, other)| one == other)
 }
 
 /// Streams an image from one backend into another; returns the names that it has there.

@@ -18,7 +18,7 @@ use crate::{
 impl Proxy {
     /// `connect` and `disconnect`: to the backend of the container in the body, where the network must be.
     pub(super) async fn network_connect(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         mut call: Call,
     ) -> Result<Response<Body>, Error> {
@@ -43,7 +43,8 @@ impl Proxy {
         let there = there.transpose()?;
         let found = match &there {
             Some(there) => {
-                self.network_near(turn, &reference, &container, there)
+                let joins = call.path.ends_with("/connect");
+                self.network_near(turn, &reference, &container, there, joins)
                     .await?
             }
             None => self.network(turn, &reference).await?,
@@ -62,11 +63,12 @@ impl Proxy {
 
     /// The network that a container's backend knows by this reference; one that nobody uses yet is made there.
     async fn network_near(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         reference: &str,
         container: &str,
         backend: &Arc<Backend>,
+        joins: bool,
     ) -> Result<Found, Error> {
         let (name, _) = split_backend(turn, reference);
         let here = self.inventory.index.network(name, Some(&backend.name));
@@ -75,7 +77,7 @@ impl Proxy {
         }
         match self.network(turn, reference).await? {
             Found::On(network) if network.backend != backend.name => {
-                if self.brought(turn, &network, backend).await? {
+                if joins && self.brought(turn, &network, backend).await? {
                     let here = self
                         .inventory
                         .index

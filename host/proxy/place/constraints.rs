@@ -15,7 +15,7 @@ use crate::{
 impl Proxy {
     /// The backends that can take something with these ties: usable, and having all that it refers to.
     pub(super) async fn eligible(
-        &self,
+        self: &Arc<Self>,
         turn: &Turn,
         ties: &[Tie],
     ) -> Result<Vec<Arc<Backend>>, Error> {
@@ -99,7 +99,7 @@ impl Proxy {
 }
 
 /// Those that something is true of, unless it is true of none.
-pub(super) fn narrowed(
+pub(in crate::proxy) fn narrowed(
     backends: Vec<Arc<Backend>>,
     is_better: impl Fn(&Backend) -> bool,
 ) -> Vec<Arc<Backend>> {
@@ -109,7 +109,7 @@ pub(super) fn narrowed(
 }
 
 /// True for a backend of the architecture in a platform, `linux/arm64/v8`.
-pub(super) fn suits(backend: &Backend, platform: Option<&str>) -> bool {
+pub(in crate::proxy) fn suits(backend: &Backend, platform: Option<&str>) -> bool {
     let wanted = platform.and_then(|platform| platform.split('/').nth(1));
     let status = backend.status();
     wanted.is_none_or(|wanted| {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use http::Response;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -18,10 +17,10 @@ use crate::{
     proxy::{Turn, forward},
 };
 
-/// Pulls on all of these backends. The client sees the first one's progress, how the others end, and at last what the
-/// first one said in the end.
+/// Pulls on all of these backends. The client sees the progress of the first one that answers, how the others end, and
+/// at last what that first one said in the end.
 ///
-/// A pull that fails on all is the first one's failure; one that fails on some is a success with a warning.
+/// A pull that fails on all is one's failure; one that fails on some is a success with a warning.
 pub(super) async fn pull(
     turn: &Turn,
     mut call: Call,
@@ -32,33 +31,47 @@ pub(super) async fn pull(
     }
     // Clients that send a body with a pull send nothing that a daemon reads.
     drop(call.take_body());
-    let asked = backends.iter().map(|backend| {
-        let request = forward::request(turn, call.copy());
-        async move { backend.send(request?).await }
-    });
-    let answers: Vec<_> = join_all(asked).await;
-    let good = |answer: &Result<Response<Body>, Error>| {
-        answer
-            .as_ref()
-            .is_ok_and(|answer| answer.status().is_success())
-    };
-    let first = answers.iter().position(good);
-    let first = first.or_else(|| answers.iter().position(Result::is_ok));
-    let first = first.unwrap_or_default();
-    let mut others = JoinSet::new();
-    let mut progress = None;
-    for (at, (backend, answer)) in backends.iter().zip(answers).enumerate() {
-        if at == first {
-            progress = Some(answer?);
-        } else {
-            others.spawn(ended(backend.clone(), answer));
+    let mut heads = JoinSet::new();
+    for backend in backends {
+        let (backend, request) = (backend.clone(), forward::request(turn, call.copy())?);
+        heads.spawn(async move {
+            let answer = backend.send(request).await;
+            (backend, answer)
+        });
+    }
+    let mut failed = Vec::new();
+    while let Some(answer) = heads.join_next().await {
+        match answer {
+            Ok((_, Ok(progress))) if progress.status().is_success() => {
+                let mut others = JoinSet::new();
+                failed.into_iter().for_each(|(backend, answer)| {
+                    others.spawn(ended(backend, answer));
+                });
+                others.spawn(all_ended(heads));
+                return Ok(progress.map(|body| Combined::new(body, others).body()));
+            }
+            Ok(answer) => failed.push(answer),
+            Err(_) => {}
         }
     }
-    let progress = progress.ok_or(Error::NoBackend)?;
-    match progress.status().is_success() {
-        true => Ok(progress.map(|body| Combined::new(body, others).body())),
-        false => Ok(progress),
+    // A refusal tells more than a host that is away.
+    failed.sort_by_key(|(_, answer)| answer.is_err());
+    let first = failed.into_iter().next();
+    first.map_or(Err(Error::NoBackend), |(_, answer)| answer)
+}
+
+/// An answer's head, and whose it is.
+type Head = (Arc<Backend>, Result<Response<Body>, Error>);
+
+/// Follows the pulls whose heads are still to come.
+async fn all_ended(mut heads: JoinSet<Head>) -> Bytes {
+    let mut pulls = JoinSet::new();
+    while let Some(head) = heads.join_next().await {
+        if let Ok((backend, answer)) = head {
+            pulls.spawn(ended(backend, answer));
+        }
     }
+    pulls.join_all().await.concat().into()
 }
 
 /// Follows another backend's pull to its end; returns the line that tells of it.
@@ -118,7 +131,9 @@ impl Combined {
             }
         }
         while let Some(ended) = self.others.join_next().await {
-            if let Ok(line) = ended {
+            if let Ok(line) = ended
+                && !line.is_empty()
+            {
                 return Some(Ok(line));
             }
         }
