@@ -26,7 +26,8 @@ mod tests;
 
 pub use bindings::{list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
-pub use load::LoadError;
+pub use imports::key_of;
+pub use load::{LoadError, digest};
 pub use store::PluginState;
 
 use instance::{Component, Plugin};
@@ -95,12 +96,12 @@ impl Scene {
 }
 
 /// Compiled plugins that have no `keyspace` yet; a state store makes them [`Plugins`].
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Loaded {
     components: Vec<Arc<Component>>,
 }
 
-/// What `flockerd check` tells about a plugin.
+/// What `flockerd check` and `flockerd plugin check` tell about a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginInfo {
     pub name: String,
@@ -108,6 +109,17 @@ pub struct PluginInfo {
     pub hooks: Vec<Hook>,
     /// The SHA-256 of the file, in hexadecimal.
     pub digest: String,
+    /// The interfaces of the contract that its hooks are from, with their version: `flocker:plugin/route@0.1.0`.
+    pub exports: Vec<String>,
+    pub imports: Vec<Import>,
+}
+
+/// An interface that a plugin imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// With its version: `flocker:plugin/log@0.1.0`.
+    pub interface: String,
+    pub functions: Vec<String>,
 }
 
 impl Loaded {
@@ -174,6 +186,15 @@ impl Plugins {
             components.push(Arc::new(load::component(&linker, config).await?));
         }
         Ok(Loaded { components })
+    }
+
+    /// Returns the linear memory, in bytes, of the instances that are kept warm now, all together.
+    pub async fn memory(&self) -> usize {
+        let mut bytes = 0;
+        for plugin in &self.chain {
+            bytes += plugin.component.memory().await;
+        }
+        bytes
     }
 
     /// Tells whether any plugin exports the hook, so that callers need not prepare what nobody asks for.
