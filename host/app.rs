@@ -2,6 +2,7 @@
 
 mod check;
 mod endpoints;
+pub mod plugin;
 mod sources;
 
 use std::sync::Arc;

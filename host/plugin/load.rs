@@ -5,7 +5,10 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use wasmtime::{
     Engine,
-    component::{Component as Wasm, Linker, types::{ComponentExtern, ComponentItem}},
+    component::{
+        Component as Wasm, Linker,
+        types::{ComponentExtern, ComponentItem},
+    },
 };
 
 use crate::config::PluginConfig;
