@@ -35,7 +35,7 @@ pub enum Command {
         format: Format,
     },
     /// Make, check, test, measure and explain plugins
-    #[command(disable_help_subcommand = true)]
+    #[command(disable_help_subcommand = true, arg_required_else_help = false)]
     Plugin {
         #[command(subcommand)]
         tool: Tool,

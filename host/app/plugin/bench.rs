@@ -39,9 +39,8 @@ pub(super) async fn bench(
         }
     }
     Ok(format!(
-        "compile  {:>10}  linking and one start included\nmemory   {memory:>6} KiB  of one instance after its calls\n\n{:<32} {:<14} {:<8} {:>10} {:>10}\n{rows}",
+        "compile  {:>10}  linking and one start included\nmemory   {memory:>6} KiB  of one instance after its calls\n\n{:<14} {:<8} {:>10} {:>10}  CASE\n{rows}",
         short(compiled),
-        "CASE",
         "HOOK",
         "INSTANCE",
         "P50",
@@ -80,11 +79,11 @@ fn row(case: &Case, policy: InstancePolicy, times: &[Duration]) -> String {
     let mut row = String::new();
     let _ = writeln!(
         row,
-        "{:<32} {:<14} {instance:<8} {:>10} {:>10}",
-        case.name,
+        "{:<14} {instance:<8} {:>10} {:>10}  {}",
         case.asked.hook().name(),
         short(percentile(times, 50)),
         short(percentile(times, 99)),
+        case.name,
     );
     row
 }
