@@ -1,5 +1,6 @@
 //! `flockerd plugin ...`: the tools of a plugin's author. They ask plugins as the proxy does, without any backend.
 
+mod answer;
 mod asked;
 mod bench;
 mod cases;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    asked::told,
+    answer::told,
     cases::{Case, Cases},
     load,
 };

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    asked::{Asked, Call, Create, Login, Newcomer, Nothing, Start, told},
+    answer::told,
+    asked::{Asked, Call, Create, Login, Newcomer, Nothing, Start},
     flock::{Described, Flock},
     load,
 };

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    asked::{Answer, Asked, Call, Client, Create, Json, Newcomer, told, value},
+    answer::{Answer, told, value},
+    asked::{Asked, Call, Client, Create, Json, Newcomer},
     diff::changes,
     flock::{Described, Flock},
     load,

@@ -107,3 +107,37 @@ fn given(object: Value) -> Map<String, Value> {
     let members = members.into_iter();
     members.filter(|(_, value)| !value.is_null()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_not_be_said_is_compared_too() {
+        let told = given(json!({"backend": "node1", "body": {"Env": ["A=1"]}}));
+        for (expect, lines) in [
+            (
+                "none = true",
+                vec![
+                    "- no opinion",
+                    r#"+ backend = "node1""#,
+                    r#"+ body = {"Env":["A=1"]}"#,
+                ],
+            ),
+            (
+                "unchanged = true",
+                vec!["- body unchanged", r#"+ body = {"Env":["A=1"]}"#],
+            ),
+            (
+                r#"absent = ["/Env", "/Cmd"]"#,
+                vec!["- body/Env is absent", r#"+ body/Env = ["A=1"]"#],
+            ),
+            (r#"backend = "node1""#, vec![]),
+        ] {
+            let expect: Expect = toml::from_str(expect).unwrap();
+            assert!(!expect.is_empty());
+            assert_eq!(expect.differences(&told), lines, "{expect:?}");
+        }
+        assert!(Expect::default().is_empty());
+    }
+}
