@@ -2,6 +2,7 @@
 
 mod check;
 mod endpoints;
+pub mod plugin;
 mod reload;
 mod sources;
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, error::ErrorKind};
 
 use crate::{
-    app::Format,
+    app::{Format, plugin::Tool},
     config::{Config, Flags, Problem},
 };
 
@@ -33,6 +33,12 @@ pub enum Command {
         /// Print it in this form
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+    },
+    /// Make, check, test, measure and explain plugins
+    #[command(disable_help_subcommand = true, arg_required_else_help = false)]
+    Plugin {
+        #[command(subcommand)]
+        tool: Tool,
     },
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 mod address;
+mod document;
 mod file;
 mod flags;
 mod keys;
@@ -20,8 +21,10 @@ mod reader;
 mod tests;
 mod units;
 
+pub use document::{Size, document};
 pub use flags::Flags;
 pub use keys::{KEYS, Key};
+pub use plugins::{json, object};
 
 use crate::{address::Address, telemetry};
 

@@ -6,11 +6,15 @@ use std::{
 };
 
 use flockerd::{
-    app::{self, App},
+    app::{
+        self, App,
+        plugin::{self, Tool},
+    },
     cli::{Cli, Command, Stop},
     config::{Config, Problem},
     telemetry,
 };
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os()).and_then(|cli| run(&cli).map_err(Stop::Wrong)) {
@@ -27,22 +31,39 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Problem> {
-    if let Some(Command::Endpoints { format }) = &cli.command {
-        return Ok(print(&app::endpoints(*format)));
+    match &cli.command {
+        Some(Command::Endpoints { format }) => return Ok(print(&app::endpoints(*format))),
+        Some(Command::Plugin { tool }) => return author(tool, cli),
+        Some(Command::Check) | None => {}
     }
     let config = cli.config()?;
     telemetry::init(&config.log)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
-        Problem::new(
-            error.to_string(),
-            "the system is out of threads or descriptors",
-        )
-    })?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         match cli.command {
             Some(_) => Ok(check(&config).await),
             None => serve(config).await,
         }
+    })
+}
+
+/// Runs a tool of a plugin's author. What plugins log is shown, but for those that are only measured.
+fn author(tool: &Tool, cli: &Cli) -> Result<ExitCode, Problem> {
+    let log = match (&cli.flags.log, tool) {
+        (None, Tool::Bench { .. }) => "error",
+        _ => &cli.config()?.log,
+    };
+    telemetry::init(log)?;
+    let (report, well) = runtime()?.block_on(plugin::run(tool, &cli.flags))?;
+    print(&report);
+    Ok(ExitCode::from(u8::from(!well)))
+}
+
+fn runtime() -> Result<Runtime, Problem> {
+    Runtime::new().map_err(|error| {
+        Problem::new(
+            error.to_string(),
+            "the system is out of threads or descriptors",
+        )
     })
 }
 

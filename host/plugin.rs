@@ -30,7 +30,8 @@ mod tests;
 
 pub use bindings::{list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
-pub use load::LoadError;
+pub use imports::key_of;
+pub use load::{LoadError, digest};
 pub use record::{LastFailure, Tally};
 pub use shadow::Placement;
 pub use store::PluginState;
@@ -102,14 +103,14 @@ impl Scene {
 }
 
 /// Compiled plugins that have no `keyspace` yet; a state store makes them [`Plugins`].
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Loaded {
     components: Vec<Arc<Component>>,
     /// None when there is nothing to link.
     linker: Option<Arc<Linker<Context>>>,
 }
 
-/// What `flockerd check` tells about a plugin.
+/// What `flockerd check` and `flockerd plugin check` tell about a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginInfo {
     pub name: String,
@@ -117,6 +118,17 @@ pub struct PluginInfo {
     pub hooks: Vec<Hook>,
     /// The SHA-256 of the file, in hexadecimal.
     pub digest: String,
+    /// The interfaces of the contract that its hooks are from, with their version: `flocker:plugin/route@0.1.0`.
+    pub exports: Vec<String>,
+    pub imports: Vec<Import>,
+}
+
+/// An interface that a plugin imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// With its version: `flocker:plugin/log@0.1.0`.
+    pub interface: String,
+    pub functions: Vec<String>,
 }
 
 impl Loaded {
@@ -237,6 +249,15 @@ impl Plugins {
     pub fn infos(&self) -> Vec<PluginInfo> {
         let infos = self.chain.iter().map(|plugin| plugin.component.info());
         infos.collect()
+    }
+
+    /// Returns the linear memory, in bytes, of the instances that are kept warm now, all together.
+    pub async fn memory(&self) -> usize {
+        let mut bytes = 0;
+        for plugin in &self.chain {
+            bytes += plugin.component.memory().await;
+        }
+        bytes
     }
 
     /// Tells whether any plugin exports the hook, so that callers need not prepare what nobody asks for.

@@ -7,6 +7,8 @@
 
 mod harness;
 
+/// The tools for writing plugins.
+mod author;
 /// Builds, classic and BuildKit.
 mod builds;
 /// The command line and the configuration.

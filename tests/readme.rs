@@ -34,9 +34,22 @@ fn line(key: &Key) -> String {
 
 #[test]
 fn every_flag_and_its_variable_is_mentioned() {
-    let helps = [&["--help"][..], &["endpoints", "--help"]];
+    let helps = [
+        &["--help"][..],
+        &["endpoints", "--help"],
+        &["plugin", "--help"],
+        &["plugin", "new", "--help"],
+        &["plugin", "check", "--help"],
+        &["plugin", "test", "--help"],
+        &["plugin", "bench", "--help"],
+        &["plugin", "explain", "--help"],
+    ];
     let named: BTreeSet<String> = helps.into_iter().flat_map(flags).collect();
-    assert!(named.contains("--backend-timeout") && named.contains("FLOCKERD_LOG"));
+    assert!(
+        named.contains("--backend-timeout")
+            && named.contains("--create")
+            && named.contains("FLOCKERD_LOG")
+    );
     for name in named {
         assert!(mentions(&name), "{name}");
     }

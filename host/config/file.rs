@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, fs, ops::Range, path::Path};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, Visitor},
+    de::{self, DeserializeOwned, Visitor},
 };
 use toml::Spanned;
 
@@ -118,22 +118,24 @@ impl Visitor<'_> for ScalarVisitor {
 pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
     pub(super) text: String,
+    /// Where its keys are described, as a hint.
+    pub(super) manual: &'static str,
 }
 
 impl<'a> Source<'a> {
-    /// Reads the file.
-    pub(super) fn open(path: &'a Path) -> Result<Self, Problem> {
-        let text = fs::read_to_string(path).map_err(|e| {
-            Problem::new(
-                format!("cannot read {}: {e}", path.display()),
-                "check the path given by --config or FLOCKERD_CONFIG",
-            )
-        })?;
-        Ok(Self { path, text })
+    /// Reads the file; `origin` is a hint for when there is none.
+    pub(super) fn open(
+        path: &'a Path,
+        origin: &'static str,
+        manual: &'static str,
+    ) -> Result<Self, Problem> {
+        let text = fs::read_to_string(path)
+            .map_err(|e| Problem::new(format!("cannot read {}: {e}", path.display()), origin))?;
+        Ok(Self { path, text, manual })
     }
 
     /// Understands the text.
-    pub(super) fn parse(&self) -> Result<File, Problem> {
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         toml::from_str(&self.text).map_err(|e| self.explain(&e))
     }
 
@@ -154,7 +156,7 @@ impl<'a> Source<'a> {
             ),
             None => Problem::new(
                 format!("{place}: {}", error.message().replace('\n', ", ")),
-                "the README lists every key with its form",
+                self.manual,
             ),
         }
     }

@@ -28,8 +28,12 @@ pub(super) fn load(flags: &Flags) -> Result<Config, Problem> {
     let mut config = Config::default();
     let mut problems = Problems::default();
     if let Some(path) = flags.file() {
-        let source = Source::open(path)?;
-        let file = source.parse()?;
+        let source = Source::open(
+            path,
+            "check the path given by --config or FLOCKERD_CONFIG",
+            "the README lists every key with its form",
+        )?;
+        let file: File = source.parse()?;
         apply_file(&mut config, file, &mut Reader::new(&source, &mut problems));
     }
     apply_flags(&mut config, flags, &mut problems);

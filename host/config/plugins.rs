@@ -122,15 +122,16 @@ fn header(text: &str) -> Result<String, Problem> {
         })
 }
 
-fn object(table: toml::Table) -> Map<String, Value> {
+/// A TOML table as JSON.
+pub fn object(table: toml::Table) -> Map<String, Value> {
     table
         .into_iter()
         .map(|(key, value)| (key, json(value)))
         .collect()
 }
 
-/// Dates become strings; infinity and NaN, which JSON does not have, become null.
-fn json(value: toml::Value) -> Value {
+/// A TOML value as JSON. Dates become strings; infinity and NaN, which JSON does not have, become null.
+pub fn json(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(number) => number.into(),

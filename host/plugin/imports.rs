@@ -84,7 +84,7 @@ impl Context {
         let store = self.view.keyspace.clone();
         Ok(Keyspace {
             store: store.ok_or("this plugin is the state store, it has no keys besides")?,
-            prefix: format!("plugin/{}/", self.identity.name),
+            prefix: key_of(&self.identity.name, ""),
         })
     }
 }
@@ -181,6 +181,11 @@ impl keyspace::Host for Context {
         let own = |key: &String| key.strip_prefix(&keys.prefix).map(str::to_owned);
         Ok(found.iter().filter_map(own).collect())
     }
+}
+
+/// Returns where in the state store a plugin's key is.
+pub fn key_of(plugin: &str, key: &str) -> String {
+    format!("plugin/{plugin}/{key}")
 }
 
 /// The part of the state store that belongs to one plugin.

@@ -29,7 +29,7 @@ use super::{
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::{Context, Identity, View},
-    limits,
+    limits, load,
     record::{Record, Tally},
 };
 
@@ -178,6 +178,20 @@ impl Component {
                 .filter(|hook| self.exports(*hook))
                 .collect(),
             digest: self.digest.clone(),
+            exports: load::exports(self.template.component()),
+            imports: load::imports(self.template.component()),
+        }
+    }
+
+    /// The bytes that the instance kept warm has; 0 without one.
+    pub(super) async fn memory(&self) -> usize {
+        match &self.seats {
+            Seats::Fresh(_) => 0,
+            Seats::Warm(kept) => {
+                let kept = kept.lock().await;
+                kept.as_ref()
+                    .map_or(0, |running| running.store.data().limits.used())
+            }
         }
     }
 

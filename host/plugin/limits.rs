@@ -37,6 +37,11 @@ impl Limits {
             used: 0,
         }
     }
+
+    /// The bytes of all memories now.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
 }
 
 impl ResourceLimiter for Limits {

@@ -5,13 +5,16 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use wasmtime::{
     Engine,
-    component::{Component as Wasm, Linker},
+    component::{
+        Component as Wasm, Linker,
+        types::{ComponentExtern, ComponentItem},
+    },
 };
 
 use crate::config::PluginConfig;
 
 use super::{
-    Hook,
+    Hook, Import,
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::Context,
@@ -216,6 +219,35 @@ fn hooks(wasm: &Wasm) -> Result<Vec<Hook>, Cause> {
     Ok(hooks)
 }
 
+/// Lists the exports that are the contract's.
+pub(super) fn exports(wasm: &Wasm) -> Vec<String> {
+    let wasm_type = wasm.component_type();
+    let names = wasm_type.exports(wasm.engine()).map(|(name, _)| name);
+    let ours = names.filter(|name| contract(name).is_some());
+    ours.map(str::to_owned).collect()
+}
+
+/// Lists the imports, each with its functions.
+pub(super) fn imports(wasm: &Wasm) -> Vec<Import> {
+    let imports = wasm.component_type();
+    let imports = imports.imports(wasm.engine());
+    let import = |(name, item): (&str, ComponentExtern)| Import {
+        interface: name.to_owned(),
+        functions: functions(wasm.engine(), item.ty),
+    };
+    imports.map(import).collect()
+}
+
+fn functions(engine: &Engine, item: ComponentItem) -> Vec<String> {
+    let ComponentItem::ComponentInstance(interface) = item else {
+        return Vec::new();
+    };
+    let is_function = |item: &ComponentItem| matches!(item, ComponentItem::ComponentFunc(_));
+    let exports = interface.exports(engine);
+    let functions = exports.filter(|(_, item)| is_function(&item.ty));
+    functions.map(|(name, _)| name.to_owned()).collect()
+}
+
 fn check_version(name: &str) -> Result<(), Cause> {
     match contract(name) {
         Some((_, version)) if !version.starts_with(COMPATIBLE) => Err(Cause::OtherVersion {
@@ -226,7 +258,7 @@ fn check_version(name: &str) -> Result<(), Cause> {
 }
 
 /// Splits the name of one of the contract's interfaces into interface and version: `flocker:plugin/route@0.1.0`.
-fn contract(name: &str) -> Option<(&str, &str)> {
+pub(super) fn contract(name: &str) -> Option<(&str, &str)> {
     let interface = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
     Some(
         interface
@@ -235,7 +267,8 @@ fn contract(name: &str) -> Option<(&str, &str)> {
     )
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// Returns the SHA-256 in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -1,0 +1,119 @@
+//! `flockerd plugin ...`: the tools of a plugin's author. They ask plugins as the proxy does, without any backend.
+
+mod answer;
+mod asked;
+mod bench;
+mod cases;
+mod diff;
+mod explain;
+mod flock;
+mod inspect;
+mod new;
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    config::{Config, Flags, PluginConfig, Problem},
+    plugin::{Loaded, Plugins},
+};
+
+/// What an author wants to know or to have.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+pub enum Tool {
+    /// Make a folder with a plugin that compiles as it is, with its tests
+    New {
+        /// The folder; its last part is the name of the plugin
+        name: PathBuf,
+        /// The language to write it in
+        #[arg(long, default_value = "rust")]
+        lang: String,
+        /// Use the SDK in this folder instead of a copy of it inside the new one
+        #[arg(long, value_name = "PATH")]
+        sdk: Option<PathBuf>,
+    },
+    /// Tell whether components fit, what they export and import; the exit code is 0 or 1
+    Check {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Run the cases of a TOML file, one line each; the exit code is 0 or 1
+    Test {
+        /// The component
+        file: PathBuf,
+        /// Flocks, requests, and what the plugin is to say
+        cases: PathBuf,
+    },
+    /// Measure how long the requests of a cases file take, in a fresh and in a warm instance
+    Bench {
+        /// The component
+        file: PathBuf,
+        /// The cases; what they expect does not matter
+        cases: PathBuf,
+        /// Call so often for each number
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        calls: u32,
+    },
+    /// Tell what every plugin of a chain says about a create, and what comes of it
+    Explain {
+        /// The components in the order of the chain; without any the chain of the configuration
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The JSON body of the create
+        #[arg(long, value_name = "PATH")]
+        create: PathBuf,
+        /// The flock, as a TOML file
+        #[arg(long, value_name = "PATH")]
+        flock: PathBuf,
+    },
+}
+
+/// Returns what the tool has to print, and whether all is well.
+///
+/// Plugins have the settings that the configuration has for their path or name, else the defaults.
+///
+/// # Errors
+/// What the author has to mend before the tool can do its work.
+pub async fn run(tool: &Tool, flags: &Flags) -> Result<(String, bool), Problem> {
+    match tool {
+        Tool::New { name, lang, sdk } => Ok((new::new(name, lang, sdk.as_deref())?, true)),
+        Tool::Check { files } => Ok(inspect::check(files, flags).await),
+        Tool::Test { file, cases } => cases::test(plugin(file, flags)?, cases).await,
+        Tool::Bench { file, cases, calls } => {
+            let table = bench::bench(plugin(file, flags)?, cases, *calls).await?;
+            Ok((table, true))
+        }
+        Tool::Explain {
+            files,
+            create,
+            flock,
+        } => {
+            let chain = chain(files, flags)?;
+            Ok((explain::explain(chain, create, flock).await?, true))
+        }
+    }
+}
+
+/// The settings for these components, or for those of the configuration when none is given.
+fn chain(files: &[PathBuf], flags: &Flags) -> Result<Vec<PluginConfig>, Problem> {
+    let mut flags = flags.clone();
+    if !files.is_empty() {
+        flags.plugin = files.iter().map(|file| file.as_os_str().into()).collect();
+    }
+    Ok(Config::load(&flags)?.plugins)
+}
+
+fn plugin(file: &Path, flags: &Flags) -> Result<PluginConfig, Problem> {
+    let mut chain = chain(&[file.to_owned()], flags)?;
+    let missing = || Problem::new("the path of the component is empty", "give a file");
+    chain.pop().ok_or_else(missing)
+}
+
+/// Loads one plugin. The tools make one call at a time, so there is room for one instance.
+async fn load(plugin: &PluginConfig) -> Result<Loaded, Problem> {
+    let plugin = PluginConfig {
+        instances: 1,
+        ..plugin.clone()
+    };
+    let loaded = Plugins::load(&[plugin]).await;
+    loaded.map_err(|error| Problem::new(error.to_string(), error.hint()))
+}

@@ -1,0 +1,121 @@
+//! `flockerd plugin bench`: what calls of a plugin cost, in fresh and in warm instances.
+
+use std::{
+    fmt::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    answer::told,
+    cases::{Case, Cases},
+    load,
+};
+use crate::{
+    config::{InstancePolicy, PluginConfig, Problem},
+    plugin::Plugins,
+};
+
+/// Measures every case and returns the table.
+pub(super) async fn bench(
+    mut plugin: PluginConfig,
+    file: &Path,
+    calls: u32,
+) -> Result<String, Problem> {
+    let cases = Cases::read(file)?;
+    cases.configure(&mut plugin);
+    let mut rows = String::new();
+    let (mut compiled, mut memory) = (Duration::ZERO, 0);
+    for policy in [InstancePolicy::Fresh, InstancePolicy::Warm] {
+        plugin.instance = Some(policy);
+        let begun = Instant::now();
+        let loaded = load(&plugin).await?;
+        compiled = begun.elapsed();
+        for case in &cases.cases {
+            let plugins = case.prepare(&loaded, &plugin.name).await?;
+            let times = measure(case, &plugins, calls).await?;
+            memory = memory.max(plugins.memory().await);
+            rows.push_str(&row(case, policy, &times));
+        }
+    }
+    Ok(format!(
+        "compile  {:>10}  linking and one start included\nmemory   {memory:>6} KiB  of one instance after its calls\n\n{:<14} {:<8} {:>10} {:>10}  CASE\n{rows}",
+        short(compiled),
+        "HOOK",
+        "INSTANCE",
+        "P50",
+        "P99",
+        memory = memory >> 10,
+    ))
+}
+
+/// How long the calls took, shortest first. The first one is not counted.
+///
+/// # Errors
+/// When the plugin fails: then its time means nothing.
+async fn measure(case: &Case, plugins: &Plugins, calls: u32) -> Result<Vec<Duration>, Problem> {
+    let mut times = Vec::new();
+    for call in 0..=calls {
+        let begun = Instant::now();
+        let answer = case.asked.ask(plugins, &case.flock).await;
+        let time = begun.elapsed();
+        if let Some(reason) = told(answer).get("failed") {
+            let message = format!("case \"{}\" failed in call {call}: {reason}", case.name);
+            return Err(Problem::new(message, "run `flockerd plugin test` first"));
+        }
+        if call > 0 {
+            times.push(time);
+        }
+    }
+    times.sort();
+    Ok(times)
+}
+
+fn row(case: &Case, policy: InstancePolicy, times: &[Duration]) -> String {
+    let instance = match policy {
+        InstancePolicy::Fresh => "fresh",
+        InstancePolicy::Warm => "warm",
+    };
+    let mut row = String::new();
+    let _ = writeln!(
+        row,
+        "{:<14} {instance:<8} {:>10} {:>10}  {}",
+        case.asked.hook().name(),
+        short(percentile(times, 50)),
+        short(percentile(times, 99)),
+        case.name,
+    );
+    row
+}
+
+/// The time that so many of a hundred calls do not exceed.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    let time = sorted.get(rank.saturating_sub(1));
+    time.copied().unwrap_or_default()
+}
+
+fn short(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..10_000 => format!("{micros} us"),
+        micros => format!("{} ms", micros / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_one_of_the_times() {
+        let times: Vec<_> = (1..=200).map(Duration::from_micros).collect();
+        for (percent, micros) in [(50, 100), (99, 198), (100, 200)] {
+            assert_eq!(
+                percentile(&times, percent),
+                Duration::from_micros(micros),
+                "{percent}"
+            );
+        }
+        assert_eq!(percentile(&times[..1], 50), Duration::from_micros(1));
+    }
+}

@@ -1,0 +1,122 @@
+//! The Rust SDK and the contract, as they were when flockerd was built, for plugins away from its sources.
+
+use toml::{Table, Value};
+
+use crate::config::Problem;
+
+/// Where the SDK lies in a plugin's folder. The contract lies beside it, where the SDK looks for it.
+pub(super) const FOLDER: &str = "flocker-plugin";
+
+/// Where it lies in flockerd's sources.
+const ORIGIN: &str = "plugin-sdk";
+
+const MANIFEST: &str = include_str!("../../../../plugin-sdk/Cargo.toml");
+const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
+
+macro_rules! embedded {
+    ($($path:literal,)*) => {
+        &[$(($path, include_str!(concat!("../../../../", $path)))),*]
+    };
+}
+
+/// Every file, with its path in flockerd's sources. A test compares the list with the folders.
+const FILES: &[(&str, &str)] = embedded![
+    "plugin-sdk/src/bindings.rs",
+    "plugin-sdk/src/container.rs",
+    "plugin-sdk/src/export.rs",
+    "plugin-sdk/src/hook.rs",
+    "plugin-sdk/src/hook/list.rs",
+    "plugin-sdk/src/hook/map.rs",
+    "plugin-sdk/src/hook/registry_auth.rs",
+    "plugin-sdk/src/hook/request.rs",
+    "plugin-sdk/src/hook/route.rs",
+    "plugin-sdk/src/hook/start.rs",
+    "plugin-sdk/src/hook/state.rs",
+    "plugin-sdk/src/import.rs",
+    "plugin-sdk/src/import/body.rs",
+    "plugin-sdk/src/import/config.rs",
+    "plugin-sdk/src/import/flock.rs",
+    "plugin-sdk/src/import/keyspace.rs",
+    "plugin-sdk/src/import/log.rs",
+    "plugin-sdk/src/json.rs",
+    "plugin-sdk/src/lib.rs",
+    "plugin-sdk/src/testing.rs",
+    "plugin-sdk/src/testing/host.rs",
+    "plugin-sdk/src/types.rs",
+    "wit/body.wit",
+    "wit/config.wit",
+    "wit/flock.wit",
+    "wit/keyspace.wit",
+    "wit/list.wit",
+    "wit/log.wit",
+    "wit/map.wit",
+    "wit/registry-auth.wit",
+    "wit/request.wit",
+    "wit/route.wit",
+    "wit/start.wit",
+    "wit/state.wit",
+    "wit/types.wit",
+    "wit/worlds.wit",
+];
+
+/// The files with their paths in a plugin's folder.
+///
+/// # Errors
+/// When the manifests of the sources have changed their form.
+pub(super) fn files() -> Result<Vec<(String, String)>, Problem> {
+    let manifest = manifest().ok_or_else(|| {
+        Problem::new(
+            "the SDK in this flockerd has no manifest",
+            "give --sdk PATH with the folder plugin-sdk of its sources",
+        )
+    })?;
+    let moved = |(path, text): &(&str, &str)| (path.replacen(ORIGIN, FOLDER, 1), text.to_string());
+    let mut files: Vec<_> = FILES.iter().map(moved).collect();
+    files.push((format!("{FOLDER}/Cargo.toml"), manifest));
+    Ok(files)
+}
+
+/// The SDK's manifest with what it inherits from its workspace written out.
+fn manifest() -> Option<String> {
+    let workspace: Table = WORKSPACE.parse().ok()?;
+    let workspace = workspace.get("workspace")?;
+    let mut manifest: Table = MANIFEST.parse().ok()?;
+    manifest.remove("lints");
+    for section in ["package", "dependencies"] {
+        let inherited = workspace.get(section)?;
+        let keys = manifest.get_mut(section)?.as_table_mut()?;
+        for (key, value) in keys.iter_mut() {
+            if value.get("workspace") == Some(&Value::Boolean(true)) {
+                *value = inherited.get(key)?.clone();
+            }
+        }
+    }
+    Some(manifest.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_to_inherit() {
+        let manifest = manifest().unwrap();
+        assert!(!manifest.contains("workspace"), "{manifest}");
+        assert!(manifest.contains("wit-bindgen"), "{manifest}");
+    }
+
+    #[test]
+    fn every_file_is_embedded() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let listed: Vec<_> = FILES.iter().map(|(path, _)| root.join(path)).collect();
+        let mut folders = vec![root.join(ORIGIN).join("src"), root.join("wit")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                match entry.unwrap().path() {
+                    folder if folder.is_dir() => folders.push(folder),
+                    file => assert!(listed.contains(&file), "{}", file.display()),
+                }
+            }
+        }
+    }
+}
