@@ -4,14 +4,14 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flockerd/targe
 export RUST_TEST_THREADS ?= 4
 TARGET = wasm32-wasip2
 
-.PHONY: demo test lint tools clients
+.PHONY: demo test lint tools clients toolchains
 
 demo: tools
 	cargo build --release
 	cargo build --profile plugin --target $(TARGET) --package label-placement
 	tests/demo.sh
 
-test: tools clients
+test: tools clients toolchains
 	cargo test --workspace; status=$$?; tests/flock.sh wait; exit $$status
 
 lint:
@@ -28,3 +28,7 @@ tools:
 # Docker's other clients, in the versions that the tests run.
 clients:
 	tests/clients/install
+
+# The toolchains of plugins/route-*, in the versions that the tests run.
+toolchains:
+	tests/languages/install

@@ -33,6 +33,8 @@ mod hostile;
 mod hosts;
 /// Images of several hosts as of one.
 mod images;
+/// One plugin in several languages.
+mod languages;
 /// The layers of the source.
 mod layers;
 /// The life of a container, with the docker CLI.

@@ -6,9 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::Duration,
 };
 
-use super::poll::DEADLINE;
+/// How long it may take until it listens: a plugin of some 18 MB is compiled before, by a compiler without optimisation.
+const START: Duration = Duration::from_secs(120);
 
 /// What stays the same when it is started again.
 pub(crate) struct Launch {
@@ -86,7 +88,7 @@ fn first_line(stdout: impl Read + Send + 'static) -> Option<String> {
         // The pipe stays open, so that later lines do not fail.
         lines.for_each(drop);
     });
-    let line = receiver.recv_timeout(DEADLINE).ok()?;
+    let line = receiver.recv_timeout(START).ok()?;
     line.strip_prefix("export DOCKER_HOST=").map(str::to_owned)
 }
 
