@@ -243,6 +243,10 @@ fn a_group_does_not_go_to_a_host_that_is_down() {
     let [gone, stays]: [FakeDocker; 2] = fakes;
     let before = asked(&stays);
     drop(gone);
+    crate::eventually!({
+        let listed = flockerd.api().get("/containers/json").expect(200);
+        listed.header("flockerd-missing").is_some()
+    });
     for number in 0..3 {
         let body = json!({"Name": format!("later{number}"), "Labels": {KEYS[0]: format!("later{number}")}});
         crate::eventually!(flockerd.api().post("/networks/create", &body).status != 503);

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::holders;
 use crate::{
-    harness::{Flockerd, flock, same_as_one_daemon, step},
+    harness::{Flockerd, Scope, flock, same_as_one_daemon, step},
     same::{labels, prunes},
 };
 
@@ -138,4 +139,79 @@ fn the_bridge_is_one_with_the_containers_of_every_host() {
             "{by_id}"
         );
     }
+}
+
+/// A network on node1 and a volume on node2, made through the flock, so that no host has both.
+fn apart(scope: &Scope) -> (Flockerd, String, String) {
+    let flockerd = Flockerd::over_flock().start();
+    let (network, volume) = (scope.name("n"), scope.name("v"));
+    let node = flock().node("node2");
+    node.docker(&["volume", "create", &volume]).ok();
+    flockerd.docker(&["network", "create", &network]).ok();
+    (flockerd, network, volume)
+}
+
+#[test]
+fn a_network_that_nobody_uses_moves_to_the_volume_once_however_many_ask() {
+    let scope = flock().exclusive();
+    let (flockerd, network, volume) = apart(&scope);
+    assert_eq!(holders(&format!("/networks/{network}")), ["node1"]);
+    let id = flockerd
+        .docker(&["network", "inspect", "--format", "{{.Id}}", &network])
+        .ok();
+    let mount = format!("{volume}:/data");
+    std::thread::scope(|threads| {
+        for number in 0..4 {
+            let (flockerd, network, mount) = (&flockerd, &network, &mount);
+            let name = scope.name(&format!("c{number}"));
+            threads.spawn(move || {
+                let run = [
+                    "run",
+                    "--name",
+                    &name,
+                    "--network",
+                    network,
+                    "--volume",
+                    mount,
+                ];
+                flockerd
+                    .docker(&[&run[..], &["busybox", "true"]].concat())
+                    .ok();
+            });
+        }
+    });
+    assert_eq!(holders(&format!("/networks/{network}")), ["node2"]);
+    let by_old_id = ["run", "--rm", "--network", &id, "busybox", "true"];
+    flockerd.docker(&by_old_id).ok();
+}
+
+#[test]
+fn a_network_with_a_container_that_was_never_started_stays() {
+    let scope = flock().exclusive();
+    let (flockerd, network, volume) = apart(&scope);
+    let name = scope.name("waits");
+    flockerd
+        .docker(&[
+            "create",
+            "--name",
+            &name,
+            "--network",
+            &network,
+            "busybox",
+            "true",
+        ])
+        .ok();
+    let mount = format!("{volume}:/data");
+    let run = [
+        "run",
+        "--network",
+        &network,
+        "--volume",
+        &mount,
+        "busybox",
+        "true",
+    ];
+    let said = flockerd.docker(&run).fails(125);
+    assert!(said.contains("no backend has both"), "{said}");
+    flockerd.docker(&["start", "--attach", &name]).ok();
 }
