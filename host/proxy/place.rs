@@ -3,12 +3,9 @@
 //! First the hard constraints, then the `route` hooks, then the strategy.
 
 pub(super) mod constraints;
+mod hold;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -20,7 +17,7 @@ use crate::{
     config::Strategy,
     docker::{client::Client, create::Tie, group::Group},
     error::Error,
-    inventory::index::{BackendName, Counts, Lookup},
+    inventory::index::{BackendName, Counts},
     plugin::{Hook, Placement, route, types},
 };
 
@@ -136,38 +133,6 @@ impl Proxy {
             }
         }
         self.decide(turn, newcomer, eligible).await
-    }
-
-    /// Waits until nobody else is placing what refers to the same networks and volumes, or moving these.
-    async fn hold(&self, ties: &[Tie]) -> Vec<(Tie, OwnedMutexGuard<()>)> {
-        let keys = ties.iter().filter_map(|tie| match tie {
-            Tie::Container(_) => None,
-            Tie::Network(reference) => match self.inventory.index.network(reference, None) {
-                Lookup::Found(network) => Some(Tie::Network(network.name)),
-                _ => Some(tie.clone()),
-            },
-            Tie::Volume(_) => Some(tie.clone()),
-        });
-        // Each once, and in the same order for all who wait.
-        let keys: BTreeSet<Tie> = keys.collect();
-        let mut held = Vec::new();
-        for key in keys {
-            let lock = match &key {
-                Tie::Volume(name) => self.locks.volumes.reserve(name).await,
-                Tie::Network(name) | Tie::Container(name) => {
-                    self.locks.networks.reserve(name).await
-                }
-            };
-            held.push((key, lock));
-        }
-        held
-    }
-
-    /// The locks of volumes that are nowhere yet: they come to be with what is placed.
-    fn new_volumes(&self, held: Vec<(Tie, OwnedMutexGuard<()>)>) -> Vec<OwnedMutexGuard<()>> {
-        let is_new = |tie: &Tie| matches!(tie, Tie::Volume(name) if self.inventory.index.volumes(name).is_empty());
-        let new = held.into_iter().filter(|(tie, _)| is_new(tie));
-        new.map(|(_, lock)| lock).collect()
     }
 
     /// Where the hooks want something new, if they want anything; what it does not matter then is the caller's to
