@@ -58,6 +58,7 @@ use crate::{
 };
 
 pub use hijack::Hijack;
+pub use local::STATUS;
 pub use publish::Published;
 pub use splice::{End, join};
 
@@ -190,7 +191,7 @@ impl Proxy {
             hooks::Asked::Answered(response) => return Ok(Reply::Http(response)),
         };
         let Some(endpoint) = call.endpoint else {
-            return local::unknown(&call).map(Reply::Http);
+            return local::unknown(turn, &call).map(Reply::Http);
         };
         match endpoint.action {
             Action::Hijack(object) => self.hijack(turn, call, object).await,

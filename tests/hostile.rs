@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
@@ -204,4 +205,48 @@ fn is_refused(file: &Path, word: &str) {
         "{errors}"
     );
     assert!(errors.contains(word), "{errors}");
+}
+
+#[test]
+fn a_plugin_that_keeps_failing_rests_and_its_last_trap_is_told() {
+    let fakes = fakes();
+    let hostile = entry("hostile", "", "{ hook = \"route\", behaviour = \"trap\" }");
+    let flockerd = over(&fakes, &hostile);
+    let create = || {
+        let body = json!({"Image": "wool"});
+        flockerd
+            .api()
+            .post("/containers/create", &body)
+            .expect(500)
+            .message()
+    };
+    for _ in 0..5 {
+        assert!(create().contains("it panicked or aborted"));
+    }
+    assert!(create().contains("it rests for"));
+    let home = TempDir::new().unwrap();
+    let mut status = binary(home.path());
+    let told = run(
+        status.args(["plugin", "status", "--host", &flockerd.host]),
+        b"",
+    )
+    .ok();
+    for expected in [
+        "hostile (",
+        "5 failed",
+        "rests ",
+        "last failure",
+        "wasm backtrace",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let nowhere = run(
+        binary(home.path()).args(["plugin", "status", "--host", "tcp://127.0.0.1:1"]),
+        b"",
+    );
+    assert!(
+        nowhere
+            .fails(2)
+            .contains("hint: give the address of a running flockerd")
+    );
 }

@@ -9,6 +9,7 @@ mod explain;
 mod flock;
 mod inspect;
 mod new;
+mod status;
 
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,12 @@ pub enum Tool {
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
         calls: u32,
     },
+    /// Tell what the plugins of a running flockerd did so far, and where the last failure of each was
+    Status {
+        /// Where it listens [default: $DOCKER_HOST, else tcp://127.0.0.1:2375]
+        #[arg(long, value_name = "ADDR")]
+        host: Option<String>,
+    },
     /// Tell what every plugin of a chain says about a create, and what comes of it
     Explain {
         /// The components in the order of the chain; without any the chain of the configuration
@@ -82,6 +89,7 @@ pub async fn run(tool: &Tool, flags: &Flags) -> Result<(String, bool), Problem> 
             let table = bench::bench(plugin(file, flags)?, cases, *calls).await?;
             Ok((table, true))
         }
+        Tool::Status { host } => Ok((status::status(host.as_deref()).await?, true)),
         Tool::Explain {
             files,
             create,

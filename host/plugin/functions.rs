@@ -138,7 +138,7 @@ fn typed<T>(hook: Hook, loaded: Option<wasmtime::Result<T>>) -> Result<(), Misty
 macro_rules! function {
     ($name:ident = $hook:ident $interface:ident.$call:ident($($argument:ident: $type:ty),*) -> $answer:ty) => {
         pub(super) async fn $name(&self, scene: &Scene, $($argument: $type),*) -> Result<$answer, Failure> {
-            self.component.in_time(scene, async {
+            self.component.in_time(Some(Hook::$hook), scene, async {
                 let indices = self.component.functions.$interface.as_ref();
                 let indices = indices.ok_or_else(|| Failure::broken("it does not export this hook"))?;
                 let mut visit = self.visit(Hook::$hook, scene).await?;

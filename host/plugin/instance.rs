@@ -203,7 +203,7 @@ impl Component {
             scene: scene.clone(),
             keyspace: None,
         };
-        self.in_time(&scene, async {
+        self.in_time(None, &scene, async {
             let mut visit = self.visit(view).await?;
             let checked = self.functions.check(&mut visit.running);
             visit.leave();
@@ -218,10 +218,13 @@ impl Component {
     /// only the connection's own task, which waits here, can fetch it.
     pub(super) async fn in_time<T>(
         &self,
+        hook: Option<Hook>,
         scene: &Scene,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        self.record.admit()?;
+        if let Some(hook) = hook {
+            self.record.admit(hook)?;
+        }
         let allowed = self.settings.timeout;
         let may_leave = scene.body.is_none() && can_step_aside();
         let answer = aside_when_busy(may_leave, timeout(allowed, work))
@@ -232,7 +235,9 @@ impl Component {
                 );
                 Err(Failure::broken(reason))
             });
-        self.record.note(&answer);
+        if let Some(hook) = hook {
+            self.record.note(hook, &answer);
+        }
         answer
     }
 

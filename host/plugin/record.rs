@@ -1,13 +1,14 @@
 //! What a plugin did so far, and the rest it is given when it keeps failing.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
-use super::failure::Failure;
+use super::{Hook, failure::Failure};
 
-/// How many failures in a row make a plugin rest.
+/// How many failures in a row make a hook rest.
 const PATIENCE: u32 = 5;
 
 /// The first rest; each failure after it doubles it.
@@ -24,12 +25,18 @@ pub(super) struct Record(Mutex<Entries>);
 struct Entries {
     calls: u64,
     failures: u64,
-    /// Failures since the last good answer.
-    in_a_row: u32,
-    rests_until: Option<Instant>,
+    hooks: HashMap<Hook, Streak>,
     last: Option<LastFailure>,
     shadowed: u64,
     disagreements: u64,
+}
+
+/// The failures of one hook: that another of the plugin's hooks works does not mend this one.
+#[derive(Default)]
+struct Streak {
+    /// Failures since the last good answer.
+    in_a_row: u32,
+    rests_until: Option<Instant>,
 }
 
 /// A plugin's last failure.
@@ -55,16 +62,16 @@ pub struct Tally {
 }
 
 impl Record {
-    /// Fails while the plugin rests.
-    pub(super) fn admit(&self) -> Result<(), Failure> {
+    /// Fails while a hook rests.
+    pub(super) fn admit(&self, hook: Hook) -> Result<(), Failure> {
         let entries = self.entries();
-        let left = entries.rests();
-        match (left, &entries.last) {
-            (Some(left), Some(last)) => Err(Failure::Resting {
+        let streak = entries.hooks.get(&hook);
+        let resting = streak.and_then(|streak| Some((streak.rests()?, streak.in_a_row)));
+        match (resting, &entries.last) {
+            (Some((left, failures)), Some(last)) => Err(Failure::Resting {
                 reason: format!(
-                    "it rests for {:.1} s after {} failures in a row, the last one: {}",
+                    "it rests for {:.1} s after {failures} failures in a row, the last one: {}",
                     left.as_secs_f64(),
-                    entries.in_a_row,
                     last.reason
                 ),
             }),
@@ -73,13 +80,13 @@ impl Record {
     }
 
     /// Notes how a call ended.
-    pub(super) fn note<T>(&self, answer: &Result<T, Failure>) {
+    pub(super) fn note<T>(&self, hook: Hook, answer: &Result<T, Failure>) {
         let mut entries = self.entries();
         entries.calls += 1;
         match answer {
-            Err(Failure::Broken { reason, trace }) => entries.fail(reason, trace.as_ref()),
+            Err(Failure::Broken { reason, trace }) => entries.fail(hook, reason, trace.as_ref()),
             // A plugin that says no does its work.
-            _ => entries.in_a_row = 0,
+            _ => drop(entries.hooks.remove(&hook)),
         }
     }
 
@@ -109,19 +116,30 @@ impl Record {
 }
 
 impl Entries {
+    /// How long the hook that rests longest still does.
     fn rests(&self) -> Option<Duration> {
-        let left = self.rests_until?.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then_some(left)
+        self.hooks.values().filter_map(Streak::rests).max()
     }
 
-    fn fail(&mut self, reason: &str, trace: Option<&String>) {
+    fn fail(&mut self, hook: Hook, reason: &str, trace: Option<&String>) {
         self.failures += 1;
-        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.hooks.entry(hook).or_default().fail();
         self.last = Some(LastFailure {
             reason: reason.to_owned(),
             trace: trace.cloned(),
             at: SystemTime::now(),
         });
+    }
+}
+
+impl Streak {
+    fn rests(&self) -> Option<Duration> {
+        let left = self.rests_until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn fail(&mut self) {
+        self.in_a_row = self.in_a_row.saturating_add(1);
         if let Some(beyond) = self.in_a_row.checked_sub(PATIENCE) {
             let rest = REST.saturating_mul(1 << beyond.min(6)).min(REST_MAX);
             self.rests_until = Some(Instant::now() + rest);
@@ -134,7 +152,7 @@ mod tests {
     use super::*;
 
     fn fail(record: &Record) {
-        record.note::<()>(&Err(Failure::broken("it trapped")));
+        record.note::<()>(Hook::Route, &Err(Failure::broken("it trapped")));
     }
 
     #[test]
@@ -143,13 +161,15 @@ mod tests {
         for _ in 0..4 {
             fail(&record);
         }
-        record.note(&Ok(()));
+        record.note(Hook::Route, &Ok(()));
         for _ in 0..4 {
             fail(&record);
-            assert!(record.admit().is_ok());
+            assert!(record.admit(Hook::Route).is_ok());
+            record.note(Hook::Request, &Ok(()));
         }
         fail(&record);
-        let reason = record.admit().unwrap_err().reason();
+        assert!(record.admit(Hook::Request).is_ok());
+        let reason = record.admit(Hook::Route).unwrap_err().reason();
         assert!(
             reason.contains("after 5 failures in a row, the last one: it trapped"),
             "{reason}"
@@ -161,7 +181,7 @@ mod tests {
             fail(&record);
         }
         assert!(record.tally().rests.unwrap() <= REST_MAX);
-        assert_eq!((record.tally().calls, record.tally().failures), (111, 110));
+        assert_eq!((record.tally().calls, record.tally().failures), (115, 110));
     }
 
     #[test]
@@ -171,8 +191,8 @@ mod tests {
             status: http::StatusCode::FORBIDDEN,
             message: String::new(),
         };
-        (0..20).for_each(|_| record.note::<()>(&Err(refusal())));
-        assert!(record.admit().is_ok());
+        (0..20).for_each(|_| record.note::<()>(Hook::Route, &Err(refusal())));
+        assert!(record.admit(Hook::Route).is_ok());
         assert_eq!(record.tally().failures, 0);
     }
 }

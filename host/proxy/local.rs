@@ -113,12 +113,36 @@ pub(super) fn arch() -> &'static str {
     }
 }
 
+/// Where flockerd tells what its plugins did; no daemon has this path.
+pub const STATUS: &str = "/flockerd/plugins";
+
 /// The answer to a path outside the API: 404, but OPTIONS is fine with everything.
-pub(super) fn unknown(call: &Call) -> Result<Response<Body>, Error> {
-    match call.method {
-        Method::OPTIONS => Ok(Response::new(docker::empty())),
+pub(super) fn unknown(turn: &Turn, call: &Call) -> Result<Response<Body>, Error> {
+    match (&call.method, call.path.as_str()) {
+        (&Method::OPTIONS, _) => Ok(Response::new(docker::empty())),
+        (&Method::GET, STATUS) => Ok(plugins(turn)),
         _ => Err(page_not_found()),
     }
+}
+
+/// What every plugin did so far.
+fn plugins(turn: &Turn) -> Response<Body> {
+    let told = turn.plugins.infos().into_iter().zip(turn.plugins.tallies());
+    let told = told.map(|(info, tally)| {
+        let hooks: Vec<&str> = info.hooks.iter().map(|hook| hook.name()).collect();
+        let rests = tally.rests.unwrap_or_default().as_secs_f64();
+        let last = tally.last.map(|last| {
+            let ago = last.at.elapsed().unwrap_or_default().as_secs();
+            json!({ "seconds_ago": ago, "reason": last.reason, "trace": last.trace })
+        });
+        json!({
+            "name": info.name, "hooks": hooks, "digest": info.digest,
+            "calls": tally.calls, "failures": tally.failures, "rests_seconds": rests,
+            "shadowed": tally.shadowed, "disagreements": tally.disagreements, "last_failure": last,
+        })
+    });
+    let told: Vec<_> = told.collect();
+    message::json(StatusCode::OK, serde_json::Value::from(told).to_string())
 }
 
 /// Why an endpoint is refused, in the daemon's words where it has words for it: libraries test for them.
