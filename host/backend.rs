@@ -195,7 +195,10 @@ impl Backend {
         tokio::select! {
             biased;
             reason = self.down() => Err(self.error(reason)),
-            answer = request => answer.map_err(|reason| self.error(reason)),
+            answer = request => answer.map_err(|reason| match reason.is_from_the_client() {
+                true => Error::Client("it went away before its body ended".into()),
+                false => self.error(reason),
+            }),
         }
     }
 

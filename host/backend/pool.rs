@@ -47,6 +47,13 @@ pub(super) enum SendError {
     Upgrade,
 }
 
+impl SendError {
+    /// True when it was the request's body that broke off, which is whose client sent it.
+    pub(super) fn is_from_the_client(&self) -> bool {
+        matches!(self, Self::Http(error) if error.is_user())
+    }
+}
+
 /// The innermost cause: hyper's own text says little.
 fn cause(error: &hyper::Error) -> String {
     let mut cause: &dyn std::error::Error = error;

@@ -35,7 +35,7 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Endpoint {
     pub method: Method,
-    /// Without the version prefix; `{container}` stands for one segment, `{image}` and `{plugin}` for one or more.
+    /// Without the version prefix; `{container}` stands for one segment, `{image}`, `{network}` and `{plugin}` for one or more.
     pub path: &'static str,
     /// The first API version that has it; 1.24 stands for "always".
     pub since: ApiVersion,
@@ -229,7 +229,7 @@ fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let (before, rest) = pattern.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
     let tail = path.strip_prefix(before)?;
-    if matches!(name, "image" | "plugin") {
+    if matches!(name, "image" | "network" | "plugin") {
         return tail.strip_suffix(after).filter(|image| !image.is_empty());
     }
     let end = tail.find('/').unwrap_or(tail.len());
@@ -292,6 +292,11 @@ mod tests {
             (GET, "/containers/a/b/json", None),
             (GET, "/containers/json/", None),
             (GET, "/networks/", Some(("/networks/", None))),
+            (
+                POST,
+                "/networks/a/b/connect",
+                Some(("/networks/{network}/connect", Some("a/b"))),
+            ),
             (GET, "/nothing", None),
         ] {
             let found = find(&method, path).map(|(row, parameter)| (row.path, parameter));

@@ -3,6 +3,7 @@
 mod entries;
 mod groups;
 mod images;
+mod lookup;
 mod networks;
 mod volumes;
 
@@ -14,6 +15,7 @@ use std::{
 
 use entries::Entries;
 pub use images::{Holders, Image};
+pub use lookup::{Located, Lookup, Stale};
 pub use networks::Network;
 pub use volumes::Volume;
 
@@ -40,32 +42,6 @@ pub enum Stage {
     Stopped,
 }
 
-/// A container that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
-    pub backend: BackendName,
-    pub id: String,
-}
-
-/// What a reference leads to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Lookup<T = Located> {
-    Found(T),
-    /// Several have this name.
-    SameName(Vec<T>),
-    /// This many ids begin so.
-    SamePrefix(usize),
-    Missing,
-}
-
-/// A list of a backend that an event does not tell enough to keep true.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stale {
-    Images,
-    Networks,
-    Volumes,
-}
-
 /// How many containers a backend has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -73,6 +49,8 @@ pub struct Counts {
     pub total: usize,
     /// Created within the last minute and not started yet.
     pub fresh: usize,
+    /// Networks and volumes.
+    pub others: usize,
 }
 
 impl Index {
@@ -125,7 +103,7 @@ impl Index {
         if self.read().is_stale() {
             self.write().age();
         }
-        self.read().counts.clone()
+        self.read().counted()
     }
 
     /// Takes everything a backend has from its lists.

@@ -52,7 +52,15 @@ pub(super) async fn ask(
             Ok((status, body)) if status.is_success() => answers.ok.push((backend, body)),
             Ok((status, body)) => answers.refused.push(docker::message::json(status, body)),
             Err(error) => {
-                tracing::warn!(backend = %backend.name, %error, "backend is missing from the answer");
+                // That it is down was said when it went.
+                match backend.status().health {
+                    Health::Down => {
+                        tracing::debug!(backend = %backend.name, %error, "backend is missing from the answer");
+                    }
+                    Health::Up | Health::Unknown => {
+                        tracing::warn!(backend = %backend.name, %error, "backend is missing from the answer");
+                    }
+                }
                 answers.missing.push(backend.name.clone());
             }
         }

@@ -176,11 +176,10 @@ impl Loads {
             .unwrap_or_else(PoisonError::into_inner);
         for create in register.creates.values() {
             // The daemon's event may come before its answer: what the index knows already counts there.
-            let Some(name) = &create.container else {
-                continue;
-            };
-            if self.index.name_owner(name).is_none() {
-                counts.entry(create.backend.clone()).or_default().fresh += 1;
+            let counts = counts.entry(create.backend.clone()).or_default();
+            match &create.container {
+                Some(name) => counts.fresh += usize::from(self.index.name_owner(name).is_none()),
+                None => counts.others += 1,
             }
         }
         counts

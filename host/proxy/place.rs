@@ -198,7 +198,13 @@ impl Proxy {
             Some(name) => turn.backend(name)?,
             None => {
                 let eligible = self.with_its_image(turn, eligible, newcomer).await?;
-                self.choose(&eligible).ok_or(Error::NoBackend)?
+                let chosen = match newcomer.subject {
+                    route::Subject::Network | route::Subject::Volume => {
+                        self.choose_empty(&eligible)
+                    }
+                    _ => self.choose(&eligible),
+                };
+                chosen.ok_or(Error::NoBackend)?
             }
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
@@ -218,6 +224,23 @@ impl Proxy {
             backend,
             _held: Vec::new(),
         })
+    }
+
+    /// The built-in choice for what is no load by itself, but will have containers: among equals where least of it is.
+    fn choose_empty(&self, eligible: &[Arc<Backend>]) -> Option<Arc<Backend>> {
+        let counts = self.loads().now();
+        let others =
+            |backend: &Backend| counts.get(&backend.name).map_or(0, |counts| counts.others);
+        let least = eligible
+            .iter()
+            .map(|backend| load(backend, &counts))
+            .min()?;
+        let equals = eligible
+            .iter()
+            .filter(|backend| load(backend, &counts) == least);
+        equals
+            .min_by_key(|backend| (others(backend), backend.name.clone()))
+            .cloned()
     }
 
     /// The built-in choice.
@@ -297,21 +320,23 @@ fn resolve(turn: &Turn, eligible: &[Arc<Backend>], answer: &str) -> Result<Strin
     }
 }
 
+/// The containers that run on a backend or are about to.
+fn load(backend: &Backend, counts: &HashMap<BackendName, Counts>) -> usize {
+    counts
+        .get(&backend.name)
+        .map_or(0, |counts| counts.running + counts.fresh)
+}
+
 /// The built-in choice.
 fn choose(
     strategy: Strategy,
     eligible: &[Arc<Backend>],
     counts: &HashMap<BackendName, Counts>,
 ) -> Option<Arc<Backend>> {
-    let load = |backend: &Backend| {
-        counts
-            .get(&backend.name)
-            .map_or(0, |counts| counts.running + counts.fresh)
-    };
     match strategy {
         Strategy::Spread => eligible
             .iter()
-            .min_by_key(|backend| (load(backend), backend.name.clone()))
+            .min_by_key(|backend| (load(backend, counts), backend.name.clone()))
             .cloned(),
     }
 }

@@ -141,21 +141,22 @@ fn the_bridge_is_one_with_the_containers_of_every_host() {
     }
 }
 
-/// A network on node1 and a volume on node2, made through the flock, so that no host has both.
-fn apart(scope: &Scope) -> (Flockerd, String, String) {
+/// A network on one host and a volume on another, whose name comes last.
+fn apart(scope: &Scope) -> (Flockerd, String, String, String) {
     let flockerd = Flockerd::over_flock().start();
     let (network, volume) = (scope.name("n"), scope.name("v"));
-    let node = flock().node("node2");
-    node.docker(&["volume", "create", &volume]).ok();
     flockerd.docker(&["network", "create", &network]).ok();
-    (flockerd, network, volume)
+    let on = holders(&format!("/networks/{network}"));
+    let mut others = flock().nodes.iter().filter(|node| !on.contains(&node.name));
+    let other = others.next().unwrap();
+    other.docker(&["volume", "create", &volume]).ok();
+    (flockerd, network, volume, other.name.clone())
 }
 
 #[test]
 fn a_network_that_nobody_uses_moves_to_the_volume_once_however_many_ask() {
     let scope = flock().exclusive();
-    let (flockerd, network, volume) = apart(&scope);
-    assert_eq!(holders(&format!("/networks/{network}")), ["node1"]);
+    let (flockerd, network, volume, other) = apart(&scope);
     let id = flockerd
         .docker(&["network", "inspect", "--format", "{{.Id}}", &network])
         .ok();
@@ -180,7 +181,7 @@ fn a_network_that_nobody_uses_moves_to_the_volume_once_however_many_ask() {
             });
         }
     });
-    assert_eq!(holders(&format!("/networks/{network}")), ["node2"]);
+    assert_eq!(holders(&format!("/networks/{network}")), [other]);
     let by_old_id = ["run", "--rm", "--network", &id, "busybox", "true"];
     flockerd.docker(&by_old_id).ok();
 }
@@ -188,7 +189,7 @@ fn a_network_that_nobody_uses_moves_to_the_volume_once_however_many_ask() {
 #[test]
 fn a_network_with_a_container_that_was_never_started_stays() {
     let scope = flock().exclusive();
-    let (flockerd, network, volume) = apart(&scope);
+    let (flockerd, network, volume, _) = apart(&scope);
     let name = scope.name("waits");
     flockerd
         .docker(&[
@@ -214,4 +215,35 @@ fn a_network_with_a_container_that_was_never_started_stays() {
     let said = flockerd.docker(&run).fails(125);
     assert!(said.contains("no backend has both"), "{said}");
     flockerd.docker(&["start", "--attach", &name]).ok();
+}
+
+#[test]
+fn networks_of_an_idle_flock_lie_on_different_hosts() {
+    let scope = flock().exclusive();
+    let flockerd = Flockerd::over_flock().start();
+    let mut used = Vec::new();
+    for number in 0..flock().nodes.len() {
+        let network = scope.name(&format!("a/b{number}"));
+        flockerd.docker(&["network", "create", &network]).ok();
+        let inspect = ["network", "inspect", "--format", "{{.Name}}", &network];
+        assert_eq!(flockerd.docker(&inspect).ok(), network);
+        let filter = format!("name={network}");
+        let on = |node: &crate::harness::Node| {
+            let list = ["network", "ls", "--quiet", "--filter", &filter];
+            !node.docker(&list).ok().is_empty()
+        };
+        used.extend(
+            flock()
+                .nodes
+                .iter()
+                .filter(|node| on(node))
+                .map(|node| &node.name),
+        );
+        flockerd
+            .docker(&["volume", "create", &scope.name(&format!("v{number}"))])
+            .ok();
+    }
+    used.sort();
+    used.dedup();
+    assert_eq!(used.len(), flock().nodes.len());
 }

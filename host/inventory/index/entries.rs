@@ -160,6 +160,15 @@ impl Entries {
         }
     }
 
+    /// How much of everything each backend has.
+    pub(super) fn counted(&self) -> HashMap<BackendName, Counts> {
+        let mut counts = self.counts.clone();
+        for backend in self.networks.backends().chain(self.volumes.backends()) {
+            counts.entry(backend.clone()).or_default().others += 1;
+        }
+        counts
+    }
+
     pub(super) fn named(&self, name: &str, backend: Option<&str>) -> Vec<Located> {
         let ids = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
         let located = ids
