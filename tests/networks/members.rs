@@ -247,3 +247,16 @@ fn networks_of_an_idle_flock_lie_on_different_hosts() {
     used.dedup();
     assert_eq!(used.len(), flock().nodes.len());
 }
+
+#[test]
+fn a_disconnect_moves_nothing() {
+    let scope = flock().shared();
+    let (flockerd, network, _, other) = apart(&scope);
+    let before = holders(&format!("/networks/{network}"));
+    let name = scope.name("c");
+    flock().node(&other).sleeper(&scope, &name);
+    flockerd
+        .docker(&["network", "disconnect", &network, &name])
+        .fails(1);
+    assert_eq!(holders(&format!("/networks/{network}")), before);
+}

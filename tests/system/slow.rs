@@ -195,3 +195,25 @@ fn a_create_for_another_host_is_in_time() {
         flock.flockerd.api().post(path, &body).expect(201)
     });
 }
+
+#[test]
+fn a_list_of_images_that_hangs_holds_no_call_for_ever_and_no_host_is_down_for_it() {
+    let fake = FakeDocker::start();
+    let flockerd = Flockerd::over_fakes(&[&fake])
+        .toml("backend_timeout = \"500ms\"")
+        .start();
+    flockerd.api().get("/containers/json").expect(200);
+    fake.on("GET /images/json", Answer::Hang);
+    fake.on("POST /images/wool/tag", Answer::Json(201, json!(null)));
+    fake.on(
+        "GET /images/wool/json",
+        Answer::Json(200, json!({"Id": "sha256:1"})),
+    );
+    // The list is read again before a tag is answered; a hanging one is given up.
+    flockerd
+        .api()
+        .call("POST", "/images/wool/tag?repo=a&tag=1", None)
+        .expect(201);
+    assert!(flockerd.log().contains("images cannot be listed"));
+    assert!(!flockerd.log().contains("backend is down"));
+}
