@@ -4,6 +4,7 @@ pub mod action;
 pub mod call;
 pub mod client;
 pub mod create;
+pub mod described;
 pub mod edit;
 pub mod endpoint;
 pub mod event;

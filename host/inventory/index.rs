@@ -1,5 +1,6 @@
 //! What lives where: containers, execs, networks, volumes and images by reference, without asking a backend.
 
+mod container;
 mod entries;
 mod groups;
 mod images;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
@@ -20,31 +19,13 @@ use super::{
 use crate::{
     backend::Backend,
     docker::{
-        self, Body,
-        action::Networks,
-        call::Call,
-        create::{self, Tie},
-        edit,
-        group::Labels,
-        message,
+        self, Body, action::Networks, call::Call, create::Tie, described::Described, edit, message,
     },
     error::Error,
     inventory::index::{Lookup, Network},
     plugin::route::Subject,
 };
 use find::{Found, is_predefined};
-
-/// What flockerd reads of the body that creates a network, and of the network.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Described {
-    name: Option<String>,
-    driver: Option<String>,
-    labels: Option<Labels>,
-}
-
-/// The keys read here.
-const KEYS: [&str; 3] = ["Name", "Driver", "Labels"];
 
 impl Proxy {
     pub(super) async fn networks(
@@ -136,7 +117,7 @@ impl Proxy {
         turn.some_backend()?;
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
         call.set_body(body.clone());
-        let described: Described = create::read_plain(&body, &KEYS)
+        let described = Described::read(&body)
             .map_err(|reason| Error::refused(StatusCode::BAD_REQUEST, reason.to_string()))?;
         let name = described.name.clone().unwrap_or_default();
         if name.is_empty() || is_predefined(&name) {
@@ -191,7 +172,7 @@ impl Proxy {
         let newcomer = Newcomer {
             name: described.name.as_deref(),
             body: Some(&text),
-            group: described.labels.as_ref().and_then(Labels::group),
+            group: described.group(),
             ..Newcomer::of(Subject::Network, &call.client)
         };
         self.place(turn, newcomer).await
@@ -207,11 +188,11 @@ impl Proxy {
             return;
         };
         self.inventory.index.network_created(Network {
+            group: described.group(),
             backend: backend.name.clone(),
             id,
             name: described.name.unwrap_or_default(),
             driver: described.driver.unwrap_or_else(|| "bridge".to_owned()),
-            group: described.labels.as_ref().and_then(Labels::group),
             made: Some(made.into()),
         });
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde::Deserialize;
 
 use super::{
     Proxy, Turn, forward, items,
@@ -18,27 +17,16 @@ use crate::{
         self, Body,
         action::{Object, Volumes},
         call::Call,
-        create::{self, Tie},
+        create::Tie,
+        described::Described,
         edit,
-        group::{Group, Labels},
+        group::Group,
         message,
     },
     error::Error,
     inventory::index::{Stale, Volume},
     plugin::route::Subject,
 };
-
-/// What flockerd reads of the body that creates a volume, and of the volume.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Described {
-    name: Option<String>,
-    driver: Option<String>,
-    labels: Option<Labels>,
-}
-
-/// The keys read here.
-const KEYS: [&str; 3] = ["Name", "Driver", "Labels"];
 
 impl Proxy {
     pub(super) async fn volumes(
@@ -107,14 +95,14 @@ impl Proxy {
         turn.some_backend()?;
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
         call.set_body(body.clone());
-        let described: Described = create::read_plain(or_empty(&body), &KEYS)
+        let described = Described::read(or_empty(&body))
             .map_err(|reason| Error::refused(StatusCode::BAD_REQUEST, reason.to_string()))?;
         let name = described.name.as_deref().filter(|name| !name.is_empty());
         let _reserved = match name {
             Some(name) => Some(self.locks.volumes.reserve(name).await),
             None => None,
         };
-        let group = described.labels.as_ref().and_then(Labels::group);
+        let group = described.group();
         let owner = match name {
             Some(name) => self.volume_owner(turn, name, group.as_ref()).await?,
             None => None,
@@ -182,10 +170,10 @@ impl Proxy {
             return;
         };
         let volume = Volume {
+            group: volume.group(),
             backend: backend.name.clone(),
             name: volume.name.unwrap_or_default(),
             driver: volume.driver.unwrap_or_default(),
-            group: volume.labels.as_ref().and_then(Labels::group),
             made,
         };
         match volume.made {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    BackendName, Counts, Located, Lookup, Network, Stage, Stale, Volume, groups::Groups,
-    images::Images, networks::Networks, volumes::Volumes,
+    BackendName, Counts, Located, Lookup, Network, Stage, Stale, Volume, container::Container,
+    groups::Groups, images::Images, networks::Networks, volumes::Volumes,
 };
 use crate::{
     docker::{event::Event, group::Group},
@@ -35,15 +35,6 @@ pub(super) struct Entries {
     pub(super) groups: Groups,
     /// How often a network or a volume was removed, by backend.
     pub(super) removals: HashMap<BackendName, u64>,
-}
-
-pub(super) struct Container {
-    pub(super) backend: BackendName,
-    name: Option<String>,
-    pub(super) stage: Stage,
-    /// Counts as one that is about to run.
-    fresh: bool,
-    group: Option<Group>,
 }
 
 impl Entries {
@@ -343,15 +334,6 @@ impl Entries {
         let ids: Vec<String> = owned.map(|(id, _)| id.clone()).collect();
         for id in ids {
             self.remove(&id);
-        }
-    }
-}
-
-impl Container {
-    fn located(&self, id: &str) -> Located {
-        Located {
-            backend: self.backend.clone(),
-            id: id.to_owned(),
         }
     }
 }
