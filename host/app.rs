@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Problem, Publish, StateConfig},
     front::{Listener, api::Api},
     inventory::{Inventory, Timing},
-    plugin::{Hook, Loaded, Plugins},
+    plugin::{Compiler, Hook, Loaded, Plugins},
     proxy::{Proxy, Published, Settings},
     shutdown::Shutdown,
     state::{StateStore, memory::Memory, redb::Redb},
@@ -44,7 +44,7 @@ impl App {
     /// What the operator has to mend.
     pub async fn build(config: Config) -> Result<Self, Problem> {
         raise_descriptor_limit();
-        let loaded = Plugins::load(&config.plugins)
+        let loaded = Plugins::load(&config.plugins, Compiler::cached(config.plugin_cache()))
             .await
             .map_err(|e| Problem::new(e.to_string(), e.hint()))?;
         let (plugins, state) = open_state(config.state.clone(), loaded)?;

@@ -1,6 +1,6 @@
 //! The command line: flags and subcommands, and what clap has to say about them in flockerd's own form.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, error::ErrorKind};
 
@@ -34,6 +34,9 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// What a child process does to compile a component from its standard input.
+    #[command(hide = true)]
+    Compile { output: PathBuf },
     /// Make, check, test, measure and explain plugins
     #[command(disable_help_subcommand = true, arg_required_else_help = false)]
     Plugin {

@@ -5,7 +5,7 @@ use std::{
     env,
     ffi::OsString,
     net::{IpAddr, Ipv4Addr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub backends: Vec<BackendConfig>,
     /// The chain of plugins, in the order they are asked.
     pub plugins: Vec<PluginConfig>,
+    /// Where compiled components are kept; none: the user's folder for caches.
+    pub plugin_cache: Option<PathBuf>,
     /// Where state is kept; none: a plugin that exports `state`, else the default file.
     pub state: Option<StateConfig>,
     /// Who pulls an image that a create finds missing.
@@ -77,6 +79,25 @@ impl Config {
     pub fn load(flags: &Flags) -> Result<Self, Problem> {
         merge::load(flags)
     }
+
+    /// Where compiled components are kept: by default in `$XDG_CACHE_HOME/flockerd`, else in `~/.cache/flockerd`.
+    /// None when nothing says where.
+    pub fn plugin_cache(&self) -> Option<PathBuf> {
+        let default = || folder("XDG_CACHE_HOME", ".cache");
+        self.plugin_cache.clone().or_else(default)
+    }
+}
+
+/// A folder of flockerd's in the user's folder for such things, for which there is a variable and a custom.
+fn folder(variable: &str, custom: &str) -> Option<PathBuf> {
+    own_folder(env::var_os(variable), env::var_os("HOME"), custom)
+}
+
+fn own_folder(given: Option<OsString>, home: Option<OsString>, custom: &str) -> Option<PathBuf> {
+    let absolute = |dir: Option<OsString>| dir.map(PathBuf::from).filter(|dir| dir.is_absolute());
+    absolute(given)
+        .or_else(|| absolute(home).map(|home| home.join(custom)))
+        .map(|dir| dir.join("flockerd"))
 }
 
 impl Default for Config {
@@ -85,6 +106,7 @@ impl Default for Config {
             listen: vec![Address::Tcp("127.0.0.1:2375".to_owned())],
             backends: Vec::new(),
             plugins: Vec::new(),
+            plugin_cache: None,
             state: None,
             pull: Pull::Client,
             pull_to: PullTo::Placed,
@@ -177,7 +199,13 @@ pub enum StateConfig {
 impl StateConfig {
     /// The file for when nothing is configured: `$XDG_STATE_HOME/flockerd/state.redb`, by default in `~/.local/state`.
     pub fn default_file() -> Result<Self, Problem> {
-        state_file(env::var_os("XDG_STATE_HOME"), env::var_os("HOME")).map(Self::File)
+        let folder = folder("XDG_STATE_HOME", ".local/state").ok_or_else(|| {
+            Problem::new(
+                "there is no place for the state file, for neither XDG_STATE_HOME nor HOME is set",
+                "give --state memory or --state PATH",
+            )
+        })?;
+        Ok(Self::File(folder.join("state.redb")))
     }
 }
 
@@ -258,17 +286,4 @@ impl From<telemetry::BadFilter> for Problem {
             "write a level such as debug, or info,flockerd=trace",
         )
     }
-}
-
-fn state_file(state_home: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Problem> {
-    let absolute = |dir: Option<OsString>| dir.map(PathBuf::from).filter(|dir| dir.is_absolute());
-    absolute(state_home)
-        .or_else(|| absolute(home).map(|home| home.join(".local/state")))
-        .map(|dir| dir.join(Path::new("flockerd/state.redb")))
-        .ok_or_else(|| {
-            Problem::new(
-                "there is no place for the state file, for neither XDG_STATE_HOME nor HOME is set",
-                "give --state memory or --state PATH",
-            )
-        })
 }

@@ -1,7 +1,8 @@
 //! The program: reads the command line, calls the library, prints what went wrong.
 
 use std::{
-    io::{Write, stderr, stdout},
+    io::{Write, stderr, stdin, stdout},
+    path::Path,
     process::ExitCode,
 };
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     match &cli.command {
         Some(Command::Endpoints { format }) => return Ok(print(&app::endpoints(*format))),
+        Some(Command::Compile { output }) => return Ok(compile(output)),
         Some(Command::Plugin { tool }) => return author(tool, cli),
         Some(Command::Check) | None => {}
     }
@@ -56,6 +58,17 @@ fn author(tool: &Tool, cli: &Cli) -> Result<ExitCode, Problem> {
     let (report, well) = runtime()?.block_on(plugin::run(tool, &cli.flags))?;
     print(&report);
     Ok(ExitCode::from(u8::from(!well)))
+}
+
+/// Compiles in a process of its own; whoever started it reads the reason from stderr.
+fn compile(output: &Path) -> ExitCode {
+    match flockerd::plugin::compile(stdin(), output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            let _ = writeln!(stderr(), "{reason}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn runtime() -> Result<Runtime, Problem> {

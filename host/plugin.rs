@@ -7,13 +7,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
-use wasmtime::component::Linker;
-
 use crate::{config::PluginConfig, state::StateStore};
 
 mod answer;
 pub mod bindings;
+mod cache;
 mod chain;
+mod compiler;
 mod engine;
 mod failure;
 mod functions;
@@ -22,6 +22,7 @@ mod instance;
 mod journal;
 mod limits;
 mod load;
+mod mapped;
 mod record;
 mod shadow;
 mod store;
@@ -30,14 +31,15 @@ mod tests;
 
 pub use bindings::{list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
+pub use compiler::{Compiler, compile};
 pub use imports::key_of;
 pub use load::{LoadError, digest};
 pub use record::{LastFailure, Tally};
 pub use shadow::Placement;
 pub use store::PluginState;
 
-use imports::Context;
 use instance::{Component, Plugin};
+use load::Loader;
 
 /// A function a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,8 +108,8 @@ impl Scene {
 #[derive(Default, Clone)]
 pub struct Loaded {
     components: Vec<Arc<Component>>,
-    /// None when there is nothing to link.
-    linker: Option<Arc<Linker<Context>>>,
+    /// None when there is nothing to load.
+    loader: Option<Arc<Loader>>,
 }
 
 /// What `flockerd check` and `flockerd plugin check` tell about a plugin.
@@ -157,7 +159,7 @@ impl Loaded {
         let joined = |component| Plugin::new(component, Some(Arc::clone(&store)));
         Plugins {
             chain: self.components.into_iter().map(joined).collect(),
-            linker: self.linker,
+            loader: self.loader,
         }
     }
 
@@ -178,7 +180,7 @@ impl Loaded {
 #[derive(Default, Clone)]
 pub struct Plugins {
     chain: Vec<Plugin>,
-    linker: Option<Arc<Linker<Context>>>,
+    loader: Option<Arc<Loader>>,
 }
 
 /// What became of loading a plugin again.
@@ -200,19 +202,20 @@ impl Plugins {
 
     /// Reads, compiles, checks and once instantiates every plugin, in the order given.
     ///
-    /// Compiling takes milliseconds for Rust and C, seconds for Python and JavaScript; it does not block the runtime.
-    pub async fn load(configs: &[PluginConfig]) -> Result<Loaded, LoadError> {
+    /// Compiling takes milliseconds for Rust and C, seconds for Python and JavaScript; what was compiled before takes
+    /// none.
+    pub async fn load(configs: &[PluginConfig], compiler: Compiler) -> Result<Loaded, LoadError> {
         if configs.is_empty() {
             return Ok(Loaded::default());
         }
-        let linker = engine::linker(configs).map_err(LoadError::engine)?;
+        let loader = Loader::new(configs, compiler)?;
         let mut components = Vec::with_capacity(configs.len());
         for config in configs {
-            components.push(Arc::new(load::component(&linker, config).await?));
+            components.push(Arc::new(loader.load(config).await?));
         }
         Ok(Loaded {
             components,
-            linker: Some(Arc::new(linker)),
+            loader: Some(Arc::new(loader)),
         })
     }
 
@@ -223,14 +226,14 @@ impl Plugins {
     /// As [`Plugins::load`].
     pub async fn reload(&self, name: &str) -> Result<Reload, LoadError> {
         let position = self.chain.iter().position(|plugin| plugin.name() == name);
-        let (Some(position), Some(linker)) = (position, &self.linker) else {
+        let (Some(position), Some(loader)) = (position, &self.loader) else {
             return Ok(Reload::Same);
         };
         let old = &self.chain[position];
         if !old.is_replaceable() {
             return Ok(Reload::KeepsState);
         }
-        let component = load::component(linker, &old.component.settings).await?;
+        let component = loader.load(&old.component.settings).await?;
         if component.is_same(&old.component) {
             return Ok(Reload::Same);
         }

@@ -37,6 +37,17 @@ fn a_module_uses_only_what_lies_below_it() {
 }
 
 #[test]
+fn unsafe_code_is_in_one_file() {
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("host");
+    let mut files = sources(&host);
+    files.retain(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        text.contains("unsafe_code") || text.contains("unsafe {")
+    });
+    assert_eq!(files, [host.join("plugin/mapped.rs")]);
+}
+
+#[test]
 fn uses_are_found_in_every_form() {
     let text = "use crate::{config, error::Error,\n state::{self, StateStore}};\nlet x = crate::plugin::Hook::Map;\nuse flockerd::cli;";
     assert_eq!(uses(text), ["config", "error", "state", "plugin", "cli"]);

@@ -15,6 +15,8 @@ mod builds;
 mod cli;
 /// Programs that people use.
 mod clients;
+/// Components that were compiled before.
+mod compiled;
 /// flockerd killed in the middle.
 mod crash;
 /// What `make demo` shows.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     config::{Config, Flags, PluginConfig, Problem},
-    plugin::{Loaded, Plugins},
+    plugin::{Compiler, Loaded, Plugins},
 };
 
 /// What an author wants to know or to have.
@@ -84,9 +84,9 @@ pub async fn run(tool: &Tool, flags: &Flags) -> Result<(String, bool), Problem> 
     match tool {
         Tool::New { name, lang, sdk } => Ok((new::new(name, lang, sdk.as_deref())?, true)),
         Tool::Check { files } => Ok(inspect::check(files, flags).await),
-        Tool::Test { file, cases } => cases::test(plugin(file, flags)?, cases).await,
+        Tool::Test { file, cases } => cases::test(Desk::with(file, flags)?, cases).await,
         Tool::Bench { file, cases, calls } => {
-            let table = bench::bench(plugin(file, flags)?, cases, *calls).await?;
+            let table = bench::bench(Desk::with(file, flags)?, cases, *calls).await?;
             Ok((table, true))
         }
         Tool::Status { host } => Ok((status::status(host.as_deref()).await?, true)),
@@ -95,33 +95,56 @@ pub async fn run(tool: &Tool, flags: &Flags) -> Result<(String, bool), Problem> 
             create,
             flock,
         } => {
-            let chain = chain(files, flags)?;
-            Ok((explain::explain(chain, create, flock).await?, true))
+            let desk = Desk::new(files, flags)?;
+            Ok((explain::explain(desk, create, flock).await?, true))
         }
     }
 }
 
-/// The settings for these components, or for those of the configuration when none is given.
-fn chain(files: &[PathBuf], flags: &Flags) -> Result<Vec<PluginConfig>, Problem> {
-    let mut flags = flags.clone();
-    if !files.is_empty() {
-        flags.plugin = files.iter().map(|file| file.as_os_str().into()).collect();
+/// What a tool works on, and with.
+struct Desk {
+    chain: Vec<PluginConfig>,
+    compiler: Compiler,
+}
+
+impl Desk {
+    /// The settings for these components, or for those of the configuration when none is given.
+    fn new(files: &[PathBuf], flags: &Flags) -> Result<Self, Problem> {
+        let mut flags = flags.clone();
+        if !files.is_empty() {
+            flags.plugin = files.iter().map(|file| file.as_os_str().into()).collect();
+        }
+        let config = Config::load(&flags)?;
+        Ok(Self {
+            compiler: Compiler::cached(config.plugin_cache()),
+            chain: config.plugins,
+        })
     }
-    Ok(Config::load(&flags)?.plugins)
-}
 
-fn plugin(file: &Path, flags: &Flags) -> Result<PluginConfig, Problem> {
-    let mut chain = chain(&[file.to_owned()], flags)?;
-    let missing = || Problem::new("the path of the component is empty", "give a file");
-    chain.pop().ok_or_else(missing)
-}
+    /// The settings for one component.
+    fn with(file: &Path, flags: &Flags) -> Result<Self, Problem> {
+        let desk = Self::new(&[file.to_owned()], flags)?;
+        match desk.chain.is_empty() {
+            true => Err(Problem::new(
+                "the path of the component is empty",
+                "give a file",
+            )),
+            false => Ok(desk),
+        }
+    }
 
-/// Loads one plugin. The tools make one call at a time, so there is room for one instance.
-async fn load(plugin: &PluginConfig) -> Result<Loaded, Problem> {
-    let plugin = PluginConfig {
-        instances: 1,
-        ..plugin.clone()
-    };
-    let loaded = Plugins::load(&[plugin]).await;
-    loaded.map_err(|error| Problem::new(error.to_string(), error.hint()))
+    /// The only plugin.
+    fn plugin(&mut self) -> &mut PluginConfig {
+        &mut self.chain[0]
+    }
+
+    /// Loads one plugin. The tools make one call at a time, so there is room for one instance.
+    async fn load(&self, plugin: &PluginConfig) -> Result<Loaded, Problem> {
+        let plugin = PluginConfig {
+            instances: 1,
+            ..plugin.clone()
+        };
+        let loaded = Plugins::load(&[plugin], self.compiler.clone()).await;
+        loaded.map_err(|error| Problem::new(error.to_string(), error.hint()))
+    }
 }

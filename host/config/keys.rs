@@ -19,6 +19,11 @@ pub const KEYS: &[Key] = &[
         "where the Docker API is served: `tcp://host:port` or `unix:///path`",
     ),
     key(
+        "plugin_cache",
+        None,
+        "the folder where compiled plugins are kept, with mode 0700; otherwise `$XDG_CACHE_HOME/flockerd`",
+    ),
+    key(
         "state",
         None,
         "where state is kept: `memory`, `plugin` or a path; otherwise a plugin that exports `state`, else `$XDG_STATE_HOME/flockerd/state.redb`",

@@ -77,6 +77,8 @@ fn apply_file(config: &mut Config, file: File, reader: &mut Reader<'_>) {
         units::size,
     );
     reader.set(&mut config.log, file.log.as_ref(), filter);
+    let cache = file.plugin_cache.as_ref();
+    config.plugin_cache = cache.map(|path| reader.folder().join(path.get_ref()));
     config.backends = file
         .backend
         .iter()

@@ -19,7 +19,7 @@ const ADDRESSES: usize = 4 << 30;
 
 /// Builds an engine sized for the plugins and a linker with everything a plugin may import.
 pub(super) fn linker(configs: &[PluginConfig]) -> Result<Linker<Context>> {
-    let engine = engine(configs)?;
+    let engine = running(configs)?;
     tick(&engine)?;
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -27,11 +27,22 @@ pub(super) fn linker(configs: &[PluginConfig]) -> Result<Linker<Context>> {
     Ok(linker)
 }
 
-/// Pooled instances start in half the time, but the pool reserves 4 GiB of addresses for each: where a limit on the
-/// address space forbids that, instances are allocated on demand.
-fn engine(configs: &[PluginConfig]) -> Result<Engine> {
+/// Builds an engine that only compiles: where instances are allocated has no part in the code.
+pub(super) fn compiling() -> Result<Engine> {
+    Engine::new(&config())
+}
+
+/// What compiled code depends on.
+fn config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
+    config
+}
+
+/// Pooled instances start in half the time, but the pool reserves 4 GiB of addresses for each: where a limit on the
+/// address space forbids that, instances are allocated on demand.
+fn running(configs: &[PluginConfig]) -> Result<Engine> {
+    let mut config = config();
     config.allocation_strategy(pool(configs));
     Engine::new(&config).or_else(|error| {
         tracing::debug!(error = %format_args!("{error:#}"), "no room for a pool of plugin instances");

@@ -1,7 +1,5 @@
 //! From a plugin's file to a checked component, and what to tell its author when that fails.
 
-use std::path::Path;
-
 use sha2::{Digest, Sha256};
 use wasmtime::{
     Engine,
@@ -14,7 +12,7 @@ use wasmtime::{
 use crate::config::PluginConfig;
 
 use super::{
-    Hook, Import,
+    Compiler, Hook, Import, engine,
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::Context,
@@ -126,25 +124,60 @@ impl From<Mistyped> for Cause {
     }
 }
 
-/// Loads one plugin and instantiates it once.
-pub(super) async fn component(
-    linker: &Linker<Context>,
-    config: &PluginConfig,
-) -> Result<Component, LoadError> {
-    let (thread_linker, thread_config) = (linker.clone(), config.clone());
-    let compiling = tokio::task::spawn_blocking(move || compile(&thread_linker, thread_config));
-    let compiled = compiling.await.unwrap_or_else(|panic| {
-        let (path, reason) = (config.path.display().to_string(), panic.to_string());
-        Err(Cause::Invalid { path, reason })
-    });
-    match compiled {
-        Ok(component) => rehearse(&component).await.map(|()| component),
-        Err(cause) => Err(cause),
+/// What plugins are made with.
+pub(super) struct Loader {
+    linker: Linker<Context>,
+    compiler: Compiler,
+}
+
+impl Loader {
+    /// A loader whose engine is sized for the plugins.
+    pub(super) fn new(configs: &[PluginConfig], compiler: Compiler) -> Result<Self, LoadError> {
+        let linker = engine::linker(configs).map_err(LoadError::engine)?;
+        Ok(Self { linker, compiler })
     }
-    .map_err(|cause| LoadError::Plugin {
-        name: config.name.clone(),
-        cause,
-    })
+
+    /// Loads one plugin and instantiates it once.
+    pub(super) async fn load(&self, config: &PluginConfig) -> Result<Component, LoadError> {
+        let loaded = async {
+            let component = self.compile(config).await?;
+            rehearse(&component).await.map(|()| component)
+        };
+        loaded.await.map_err(|cause| LoadError::Plugin {
+            name: config.name.clone(),
+            cause,
+        })
+    }
+
+    async fn compile(&self, config: &PluginConfig) -> Result<Component, Cause> {
+        let path = config.path.display().to_string();
+        let bytes = match tokio::fs::read(&config.path).await {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(Cause::Unreadable { path, error }),
+        };
+        check_kind(&path, &bytes)?;
+        let digest = digest(&bytes);
+        let compiled = self
+            .compiler
+            .component(self.linker.engine(), bytes, &digest);
+        let wasm = compiled
+            .await
+            .map_err(|reason| Cause::Invalid { path, reason })?;
+        self.link(config.clone(), digest, &wasm)
+    }
+
+    fn link(&self, config: PluginConfig, digest: String, wasm: &Wasm) -> Result<Component, Cause> {
+        check_imports(wasm)?;
+        let hooks = hooks(wasm)?;
+        let template = self
+            .linker
+            .instantiate_pre(wasm)
+            .map_err(|error| Cause::Unlinkable {
+                reason: format!("{error:#}"),
+            })?;
+        let functions = Functions::find(&hooks, &template)?;
+        Ok(Component::new(config, digest, template, functions))
+    }
 }
 
 async fn rehearse(component: &Component) -> Result<(), Cause> {
@@ -155,25 +188,9 @@ async fn rehearse(component: &Component) -> Result<(), Cause> {
     Ok(rehearsed.map_err(unstartable)??)
 }
 
-fn compile(linker: &Linker<Context>, config: PluginConfig) -> Result<Component, Cause> {
-    let bytes = std::fs::read(&config.path).map_err(|error| Cause::Unreadable {
-        path: config.path.display().to_string(),
-        error,
-    })?;
-    let wasm = parse(linker.engine(), &config.path, &bytes)?;
-    check_imports(&wasm)?;
-    let hooks = hooks(&wasm)?;
-    let template = linker
-        .instantiate_pre(&wasm)
-        .map_err(|error| Cause::Unlinkable {
-            reason: format!("{error:#}"),
-        })?;
-    let functions = Functions::find(&hooks, &template)?;
-    Ok(Component::new(config, digest(&bytes), template, functions))
-}
-
-fn parse(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Wasm, Cause> {
-    let path = path.display().to_string();
+/// Tells apart what is no component at all, so that this can be said in plain words.
+fn check_kind(path: &str, bytes: &[u8]) -> Result<(), Cause> {
+    let path = path.to_owned();
     // Magic, then the version: 1 for a core module; a component has 13 and, in the upper half, layer 1.
     if bytes.starts_with(b"\0asm\x01\0\0\0") {
         return Err(Cause::Module { path });
@@ -182,10 +199,7 @@ fn parse(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Wasm, Cause> {
         let reason = "it is no WebAssembly file".to_owned();
         return Err(Cause::Invalid { path, reason });
     }
-    Wasm::from_binary(engine, bytes).map_err(|error| Cause::Invalid {
-        path,
-        reason: format!("{error:#}"),
-    })
+    Ok(())
 }
 
 fn check_imports(wasm: &Wasm) -> Result<(), Cause> {

@@ -60,7 +60,7 @@ impl StateStore for Shelf {
 }
 
 async fn plugins(configs: &[PluginConfig]) -> Plugins {
-    let loaded = Plugins::load(configs).await.unwrap();
+    let loaded = Plugins::load(configs, Compiler::default()).await.unwrap();
     loaded.with_state(Arc::new(Shelf::default()))
 }
 

@@ -74,6 +74,10 @@ fn clean(command: &mut Command, home: &Path) {
         .current_dir(home);
     command
         .env("HOME", home)
+        .env(
+            "XDG_CACHE_HOME",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"),
+        )
         .env("XDG_STATE_HOME", home.join("state"));
 }
 

@@ -7,30 +7,28 @@ use std::{
 };
 
 use super::{
+    Desk,
     answer::told,
     cases::{Case, Cases},
-    load,
 };
 use crate::{
-    config::{InstancePolicy, PluginConfig, Problem},
-    plugin::Plugins,
+    config::{InstancePolicy, Problem},
+    plugin::{Compiler, Plugins},
 };
 
 /// Measures every case and returns the table.
-pub(super) async fn bench(
-    mut plugin: PluginConfig,
-    file: &Path,
-    calls: u32,
-) -> Result<String, Problem> {
+pub(super) async fn bench(mut desk: Desk, file: &Path, calls: u32) -> Result<String, Problem> {
     let cases = Cases::read(file)?;
-    cases.configure(&mut plugin);
+    cases.configure(desk.plugin());
     let mut rows = String::new();
-    let (mut compiled, mut memory) = (Duration::ZERO, 0);
+    let compiled = compiled(&desk).await?;
+    let (mut started, mut memory) = (Duration::ZERO, 0);
     for policy in [InstancePolicy::Fresh, InstancePolicy::Warm] {
-        plugin.instance = Some(policy);
+        desk.plugin().instance = Some(policy);
+        let plugin = &desk.chain[0];
         let begun = Instant::now();
-        let loaded = load(&plugin).await?;
-        compiled = begun.elapsed();
+        let loaded = desk.load(plugin).await?;
+        started = begun.elapsed();
         for case in &cases.cases {
             let plugins = case.prepare(&loaded, &plugin.name).await?;
             let times = measure(case, &plugins, calls).await?;
@@ -39,14 +37,26 @@ pub(super) async fn bench(
         }
     }
     Ok(format!(
-        "compile  {:>10}  linking and one start included\nmemory   {memory:>6} KiB  of one instance after its calls\n\n{:<14} {:<8} {:>10} {:>10}  CASE\n{rows}",
+        "compile  {:>10}  without the cache\nload     {:>10}  with it, linking and one start included\nmemory   {memory:>6} KiB  of one instance after its calls\n\n{:<14} {:<8} {:>10} {:>10}  CASE\n{rows}",
         short(compiled),
+        short(started),
         "HOOK",
         "INSTANCE",
         "P50",
         "P99",
         memory = memory >> 10,
     ))
+}
+
+/// How long it takes to load the plugin when nothing was compiled before.
+async fn compiled(desk: &Desk) -> Result<Duration, Problem> {
+    let desk = Desk {
+        compiler: Compiler::default(),
+        chain: desk.chain.clone(),
+    };
+    let begun = Instant::now();
+    desk.load(&desk.chain[0]).await?;
+    Ok(begun.elapsed())
 }
 
 /// How long the calls took, shortest first. The first one is not counted.

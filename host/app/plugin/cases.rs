@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    Desk,
     answer::told,
     asked::{Asked, Call, Create, Login, Newcomer, Nothing, Start},
     flock::{Described, Flock},
-    load,
 };
 use crate::{
     config::{self, OnFailure, PluginConfig, Problem, document},
@@ -69,7 +69,7 @@ pub(super) struct Case {
 }
 
 /// Runs all cases. Returns a line for each with what differs, and whether all went as expected.
-pub(super) async fn test(mut plugin: PluginConfig, file: &Path) -> Result<(String, bool), Problem> {
+pub(super) async fn test(mut desk: Desk, file: &Path) -> Result<(String, bool), Problem> {
     let cases = Cases::read(file)?;
     if let Some(case) = cases.cases.iter().find(|case| case.expect.is_empty()) {
         return Err(Problem::new(
@@ -77,8 +77,9 @@ pub(super) async fn test(mut plugin: PluginConfig, file: &Path) -> Result<(Strin
             "give it `expect`, such as { backend = \"node1\" } or { none = true }",
         ));
     }
-    cases.configure(&mut plugin);
-    let loaded = load(&plugin).await?;
+    cases.configure(desk.plugin());
+    let plugin = &desk.chain[0];
+    let loaded = desk.load(plugin).await?;
     let mut report = String::new();
     let mut failed = 0;
     for case in &cases.cases {

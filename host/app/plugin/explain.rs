@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    Desk,
     answer::{Answer, told, value},
     asked::{Asked, Call, Client, Create, Json, Newcomer},
     diff::changes,
     flock::{Described, Flock},
-    load,
 };
 use crate::{
-    config::{self, OnFailure, PluginConfig, Problem, document},
+    config::{self, OnFailure, Problem, document},
     plugin::{Hook, Plugins},
     state::memory::Memory,
 };
@@ -58,15 +58,11 @@ struct Ended(String);
 ///
 /// # Errors
 /// When a file cannot be read or a plugin not be loaded.
-pub(super) async fn explain(
-    chain: Vec<PluginConfig>,
-    create: &Path,
-    flock: &Path,
-) -> Result<String, Problem> {
+pub(super) async fn explain(desk: Desk, create: &Path, flock: &Path) -> Result<String, Problem> {
     let body = read(create)?;
     let file: File = document(flock)?;
     let mut story = Story {
-        chain: links(chain, file.config).await?,
+        chain: links(&desk, file.config).await?,
         flock: Flock::new(&file.backend)?,
         report: String::new(),
         body: body.clone(),
@@ -93,20 +89,23 @@ fn read(create: &Path) -> Result<String, Problem> {
 }
 
 async fn links(
-    chain: Vec<PluginConfig>,
+    desk: &Desk,
     mut configs: BTreeMap<String, toml::Table>,
 ) -> Result<Vec<Link>, Problem> {
-    if chain.is_empty() {
+    if desk.chain.is_empty() {
         let hint = "give components, or a configuration that has some";
         return Err(Problem::new("there is no plugin", hint));
     }
     let mut links = Vec::new();
-    for mut plugin in chain {
+    for mut plugin in desk.chain.clone() {
         if let Some(config) = configs.remove(&plugin.name) {
             plugin.config = config::object(config);
         }
         let on_failure = std::mem::replace(&mut plugin.on_failure, OnFailure::Refuse);
-        let plugins = load(&plugin).await?.with_state(Arc::new(Memory::new()));
+        let plugins = desk
+            .load(&plugin)
+            .await?
+            .with_state(Arc::new(Memory::new()));
         links.push(Link {
             name: plugin.name,
             plugins,

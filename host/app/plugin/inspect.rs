@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{load, plugin};
+use super::Desk;
 use crate::{
     config::{Flags, Problem},
     plugin::{Hook, Import, PluginInfo, digest},
@@ -51,7 +51,8 @@ pub(super) async fn check(files: &[PathBuf], flags: &Flags) -> (String, bool) {
 }
 
 async fn inspect(file: &Path, flags: &Flags) -> Result<PluginInfo, Problem> {
-    let loaded = load(&plugin(file, flags)?).await?;
+    let desk = Desk::with(file, flags)?;
+    let loaded = desk.load(&desk.chain[0]).await?;
     let unknown = || Problem::new("it is no plugin", "give a component");
     loaded.infos().pop().ok_or_else(unknown)
 }

@@ -4,7 +4,7 @@ use super::*;
 
 async fn error(bytes: &[u8]) -> LoadError {
     let folder = Folder::new();
-    match Plugins::load(&[folder.plugin("bad", bytes)]).await {
+    match Plugins::load(&[folder.plugin("bad", bytes)], Compiler::default()).await {
         Ok(_) => panic!("it loaded"),
         Err(error) => error,
     }
@@ -75,7 +75,10 @@ async fn a_file_that_is_not_there_is_named() {
     let folder = Folder::new();
     let mut config = folder.plugin("gone", b"");
     config.path.set_extension("absent");
-    let error = Plugins::load(&[config]).await.err().unwrap();
+    let error = Plugins::load(&[config], Compiler::default())
+        .await
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("cannot read "), "{error}");
     assert!(
         error.to_string().contains("gone.absent: No such file"),
@@ -88,7 +91,10 @@ async fn a_plugin_that_cannot_start_is_found_at_once() {
     let folder = Folder::new();
     let mut config = folder.plugin("fat", &guests::decision(None, None));
     config.memory = 1 << 16;
-    let error = Plugins::load(&[config]).await.err().unwrap();
+    let error = Plugins::load(&[config], Compiler::default())
+        .await
+        .err()
+        .unwrap();
     assert!(
         error.to_string().contains("it cannot be started"),
         "{error}"
@@ -129,7 +135,7 @@ async fn what_loaded_is_told() {
         folder.plugin("place", &guests::decision(None, None)),
         folder.plugin("keep", &guests::state()),
     ];
-    let loaded = Plugins::load(&configs).await.unwrap();
+    let loaded = Plugins::load(&configs, Compiler::default()).await.unwrap();
     let infos = loaded.infos();
     assert_eq!(
         (infos[0].name.as_str(), infos[0].hooks.as_slice()),

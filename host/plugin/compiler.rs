@@ -1,0 +1,187 @@
+//! Compiled components: made once, in a child process, kept in the cache and mapped into memory.
+//!
+//! Compiling is the most work that flockerd does on bytes it does not trust, and Python's and JavaScript's runtimes
+//! take half a gigabyte for it. A child that crashes, hangs or eats memory over it harms nobody.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fs::File,
+    hash::{Hash, Hasher},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+use wasmtime::{Engine, component::Component as Wasm};
+
+use super::{
+    cache::{Cache, Draft},
+    engine, mapped,
+};
+
+/// This program, even when its file has been replaced since it started.
+const MYSELF: &str = "/proc/self/exe";
+
+/// How long compiling may take; the largest runtimes need a minute on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The addresses a compiling child may use, in bytes.
+const ADDRESSES: u64 = 8 << 30;
+
+/// Turns the bytes of components into code.
+#[derive(Debug, Clone, Default)]
+pub struct Compiler {
+    /// None: compiles in this process and keeps nothing.
+    child: Option<Child>,
+}
+
+#[derive(Debug, Clone)]
+struct Child {
+    cache: Option<PathBuf>,
+}
+
+impl Compiler {
+    /// A compiler for programs of which `PROGRAM compile PATH` is [`compile`]. Keeps what it made below `cache`;
+    /// without a folder, or when that one cannot be used, every start compiles again.
+    pub fn cached(cache: Option<PathBuf>) -> Self {
+        Self {
+            child: Some(Child { cache }),
+        }
+    }
+
+    /// Returns the code of a valid or invalid component whose SHA-256 is `digest`.
+    ///
+    /// # Errors
+    /// Why it could not be compiled, in words.
+    pub(super) async fn component(
+        &self,
+        engine: &Engine,
+        bytes: Vec<u8>,
+        digest: &str,
+    ) -> Result<Wasm, String> {
+        match &self.child {
+            Some(child) => child.component(engine, &bytes, digest).await,
+            None => here(engine.clone(), bytes).await,
+        }
+    }
+}
+
+async fn here(engine: Engine, bytes: Vec<u8>) -> Result<Wasm, String> {
+    let compiling = tokio::task::spawn_blocking(move || Wasm::from_binary(&engine, &bytes));
+    let compiled = compiling.await.map_err(|panic| panic.to_string())?;
+    compiled.map_err(|error| format!("{error:#}"))
+}
+
+impl Child {
+    async fn component(&self, engine: &Engine, bytes: &[u8], digest: &str) -> Result<Wasm, String> {
+        let cache = self.open();
+        let name = file_name(engine, digest);
+        if let Some(kept) = cache.as_ref().and_then(|cache| cache.file(&name)) {
+            match mapped::component(engine, &kept) {
+                Ok(wasm) => return Ok(wasm),
+                Err(error) => {
+                    tracing::warn!(error = %format_args!("{error:#}"), "a compiled component is unusable")
+                }
+            }
+        }
+        let begun = Instant::now();
+        tracing::info!(digest, bytes = bytes.len(), "compiling a component");
+        // Without a cache the draft is unlinked when it goes; what is mapped stays.
+        let draft = match &cache {
+            Some(cache) => cache.draft(),
+            None => Draft::temporary(),
+        }
+        .map_err(|error| format!("there is no place to write it to: {error}"))?;
+        compile_in_child(draft.path(), bytes).await?;
+        let wasm = mapped::component(engine, draft.path()).map_err(|error| format!("{error:#}"))?;
+        tracing::info!(digest, elapsed = ?begun.elapsed(), "component compiled");
+        if let Some(cache) = &cache {
+            keep(cache, draft, &name);
+        }
+        Ok(wasm)
+    }
+
+    fn open(&self) -> Option<Cache> {
+        let path = self.cache.as_ref()?;
+        let unusable = |error: &io::Error| tracing::warn!(path = %path.display(), %error, "the cache of compiled components cannot be used");
+        Cache::open(&path.join("compiled"))
+            .inspect_err(unusable)
+            .ok()
+    }
+}
+
+/// A failure costs only the next start's time.
+fn keep(cache: &Cache, draft: Draft, name: &str) {
+    if let Err(error) = cache.keep(draft, name) {
+        tracing::warn!(%error, "a compiled component is not kept");
+    }
+}
+
+/// The content, and what the engine makes of it: its version, its settings, and this processor's features.
+fn file_name(engine: &Engine, digest: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{digest}-{:016x}.cwasm", hasher.finish())
+}
+
+async fn compile_in_child(output: &Path, bytes: &[u8]) -> Result<(), String> {
+    let mut child = Command::new(MYSELF)
+        .arg("compile")
+        .arg(output)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("a process to compile it cannot be started: {error}"))?;
+    let mut input = child.stdin.take();
+    let feed = async move {
+        if let Some(input) = &mut input {
+            // A child that fails early does not read to the end; its own words say why.
+            let _ = input.write_all(bytes).await;
+        }
+        drop(input);
+    };
+    let ended = async { tokio::join!(feed, child.wait_with_output()).1 };
+    let ended = timeout(PATIENCE, ended)
+        .await
+        .map_err(|_| format!("compiling it took more than {PATIENCE:?}"))?
+        .map_err(|error| format!("the process that compiles it was lost: {error}"))?;
+    match (ended.status.success(), ended.status.code()) {
+        (true, _) => Ok(()),
+        (false, Some(1)) => Err(String::from_utf8_lossy(&ended.stderr).trim().to_owned()),
+        (false, _) => Err(format!("the compiler ended with {}", ended.status)),
+    }
+}
+
+/// What the child does: reads a component and writes its code to a file.
+///
+/// # Errors
+/// Why the component cannot be compiled, in words.
+pub fn compile(mut input: impl Read, output: &Path) -> Result<(), String> {
+    let limit = Rlimit {
+        current: Some(ADDRESSES),
+        maximum: Some(ADDRESSES),
+    };
+    setrlimit(Resource::As, limit).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    input
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    let engine = engine::compiling().map_err(|error| format!("{error:#}"))?;
+    let code = engine
+        .precompile_component(&bytes)
+        .map_err(|error| format!("{error:#}"))?;
+    write(output, &code).map_err(|error| format!("it cannot be written: {error}"))
+}
+
+/// On the disk before it has a name: half a file of code must never be found.
+fn write(output: &Path, code: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).truncate(true).open(output)?;
+    io::Write::write_all(&mut file, code)?;
+    file.sync_all()
+}
