@@ -83,6 +83,11 @@ impl Hook {
 pub trait JsonBody: Send + Sync {
     /// Returns the body, none when there is none or it is not JSON; the error is the reason, in words.
     async fn read(&self) -> Result<Option<String>, String>;
+
+    /// Returns the body for those who only watch: none also when reading it could end the call.
+    async fn peek(&self) -> Option<String> {
+        self.read().await.ok().flatten()
+    }
 }
 
 /// What the imports show a plugin during one call.
@@ -263,8 +268,14 @@ impl Plugins {
         bytes
     }
 
-    /// Tells whether any plugin exports the hook, so that callers need not prepare what nobody asks for.
+    /// Tells whether any plugin decides with this hook.
     pub fn has(&self, hook: Hook) -> bool {
         self.exporting(hook).next().is_some()
+    }
+
+    /// Tells whether any plugin, a shadow perhaps, is to see what this hook is asked, so that callers need not prepare
+    /// it for nobody.
+    pub fn sees(&self, hook: Hook) -> bool {
+        self.has(hook) || self.has_shadow(hook)
     }
 }

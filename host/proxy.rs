@@ -202,7 +202,7 @@ impl Proxy {
 
     /// Asks the `request` hooks, if there are any.
     async fn ask_request(&self, turn: &Turn, call: Call) -> Result<hooks::Asked, Error> {
-        match turn.plugins.has(Hook::Request) {
+        match turn.plugins.sees(Hook::Request) {
             true => hooks::request(turn, call, self.scene(turn), self.settings.body_limit).await,
             false => Ok(hooks::Asked::Proceed(call)),
         }

@@ -374,7 +374,45 @@ fn a_shadow_decides_nothing_and_its_disagreements_are_counted() {
         created.expect(201);
     }
     assert_eq!(fakes[0].asked("POST /containers/create").len(), 3);
-    eventually!(flockerd.log().contains("disagreements=3 of=3"));
+    eventually!(flockerd.log().contains("disagreements=3 "));
     let log = flockerd.log();
-    assert!(log.contains("backend=\"node1\" shadow=\"node2\""), "{log}");
+    assert!(log.contains("hook=\"route\""), "{log}");
+    assert!(log.contains("chain=\"node1\" shadow=\"node2\""), "{log}");
+}
+
+#[test]
+fn a_shadow_sees_bodies_and_refuses_nobody() {
+    let fakes = fakes();
+    let shadow = entry("refuse-privileged", "name = \"tried\"\nshadow = true", "{}");
+    let flockerd = over(&fakes, &shadow);
+    for privileged in [true, false] {
+        let body = json!({"Image": "wool", "HostConfig": {"Privileged": privileged}});
+        flockerd.api().post("/containers/create", &body).expect(201);
+    }
+    eventually!(flockerd.log().contains("shadow=\"refuse with 403\""));
+    let bodies = fakes.iter().flat_map(created).collect::<Vec<_>>();
+    assert_eq!(bodies.len(), 2);
+    let log = flockerd.log();
+    assert_eq!(log.matches("shadow disagrees").count(), 1, "{log}");
+    assert!(log.contains("chain=\"nothing\""), "{log}");
+}
+
+#[test]
+fn a_body_too_long_for_a_shadow_goes_on() {
+    let fakes = fakes();
+    let shadow = entry("refuse-privileged", "name = \"tried\"\nshadow = true", "{}");
+    let flockerd = over(&fakes, &format!("body_limit = 1024\n{shadow}"));
+    let body = json!({"Cmd": ["x".repeat(2000)]});
+    let id = "c".repeat(64);
+    let (exec, inspect) = (
+        format!("/containers/{id}/exec"),
+        format!("GET /containers/{id}/json"),
+    );
+    fakes[0].on(
+        &format!("POST {exec}"),
+        Answer::Json(201, json!({"Id": "e"})),
+    );
+    fakes[0].on(&inspect, Answer::Json(200, json!({"Id": id, "Name": "/c"})));
+    fakes[1].on(&inspect, Answer::Json(404, json!({"message": "no"})));
+    flockerd.api().post(&exec, &body).expect(201);
 }

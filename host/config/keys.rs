@@ -141,7 +141,7 @@ pub const KEYS: &[Key] = &[
     key(
         "plugin.shadow",
         Some("false"),
-        "let its `route` hook be asked after the fact and decide nothing; where it disagrees is logged and counted",
+        "let its hooks be asked after the fact and decide nothing; where it disagrees is logged and counted",
     ),
     key(
         "plugin.timeout",

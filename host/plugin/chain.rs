@@ -12,6 +12,7 @@ use super::{
     bindings::{list, map, registry_auth, request, route, start},
     failure::Failure,
     instance::Plugin,
+    shadow::{Outcome, Question},
 };
 
 /// What the `request` hooks say about a call.
@@ -45,6 +46,21 @@ impl Plugins {
     pub async fn request(
         &self,
         call: request::Call<'_>,
+        headers: &HeaderMap,
+        scene: &Scene,
+    ) -> Result<Verdict, Error> {
+        let verdict = self.judge(&call, headers, scene).await;
+        let asked = || {
+            let outcome = Outcome::of(&verdict, Outcome::verdict);
+            (Question::request(&call, headers), outcome)
+        };
+        self.show_asked(Hook::Request, scene, asked).await;
+        verdict
+    }
+
+    async fn judge(
+        &self,
+        call: &request::Call<'_>,
         headers: &HeaderMap,
         scene: &Scene,
     ) -> Result<Verdict, Error> {
@@ -98,6 +114,22 @@ impl Plugins {
         request: map::Request<'_>,
         scene: &Scene,
     ) -> Result<Option<String>, Error> {
+        let changed = self.mapped(&request, scene).await;
+        let asked = || {
+            let sent = |changed: &Option<String>| {
+                Outcome::json(changed.as_ref().or(Some(request.container)))
+            };
+            (Question::map(&request), Outcome::of(&changed, sent))
+        };
+        self.show_asked(Hook::Map, scene, asked).await;
+        changed
+    }
+
+    async fn mapped(
+        &self,
+        request: &map::Request<'_>,
+        scene: &Scene,
+    ) -> Result<Option<String>, Error> {
         let mut changed = None;
         for plugin in self.exporting(Hook::Map) {
             let request = map::Request {
@@ -116,6 +148,20 @@ impl Plugins {
         request: start::Request<'_>,
         scene: &Scene,
     ) -> Result<Option<String>, Error> {
+        let changed = self.started(&request, scene).await;
+        let asked = || {
+            let sent = |changed: &Option<String>| Outcome::json(changed.as_ref().or(request.body));
+            (Question::start(&request), Outcome::of(&changed, sent))
+        };
+        self.show_asked(Hook::Start, scene, asked).await;
+        changed
+    }
+
+    async fn started(
+        &self,
+        request: &start::Request<'_>,
+        scene: &Scene,
+    ) -> Result<Option<String>, Error> {
         let mut changed = None;
         for plugin in self.exporting(Hook::Start) {
             let request = start::Request {
@@ -131,7 +177,7 @@ impl Plugins {
     /// Asks all `list` hooks at once and returns each plugin's name and answer, in the order of the chain.
     pub async fn list(&self, scene: &Scene) -> Vec<(String, Result<Vec<list::Entry>, Error>)> {
         let ask = async |plugin: &Plugin| {
-            let answer = plugin.backends(scene).await;
+            let answer = plugin.noted(Hook::List, plugin.backends(scene).await);
             let answer = answer.map_err(|failure| plugin.blame(Hook::List, failure));
             (plugin.name().to_owned(), answer)
         };
@@ -142,6 +188,20 @@ impl Plugins {
     pub async fn registry_auth(
         &self,
         request: registry_auth::Request<'_>,
+        scene: &Scene,
+    ) -> Result<Option<registry_auth::Credentials>, Error> {
+        let found = self.found(&request, scene).await;
+        let asked = || {
+            let outcome = Outcome::of(&found, |found| Outcome::credentials(found.as_ref()));
+            (Question::registry_auth(&request), outcome)
+        };
+        self.show_asked(Hook::RegistryAuth, scene, asked).await;
+        found
+    }
+
+    async fn found(
+        &self,
+        request: &registry_auth::Request<'_>,
         scene: &Scene,
     ) -> Result<Option<registry_auth::Credentials>, Error> {
         for plugin in self.exporting(Hook::RegistryAuth) {
@@ -161,9 +221,15 @@ impl Plugins {
 }
 
 impl Plugin {
+    /// Notes how a call ended, its answer being checked.
+    pub(super) fn noted<T>(&self, hook: Hook, answer: Result<T, Failure>) -> Result<T, Failure> {
+        self.component.record.note(hook, &answer);
+        answer
+    }
+
     /// Applies `on_failure`: returns none when the failed plugin counts as one without an opinion.
     fn settle<T>(&self, hook: Hook, answer: Result<T, Failure>) -> Result<Option<T>, Error> {
-        let failure = match answer {
+        let failure = match self.noted(hook, answer) {
             Ok(answer) => return Ok(Some(answer)),
             Err(failure) => failure,
         };
@@ -207,7 +273,7 @@ impl Plugin {
 }
 
 /// Picks the headers named; values that are not text are left out.
-fn visible<'a>(headers: &'a HeaderMap, names: &'a [String]) -> Vec<(&'a str, &'a str)> {
+pub(super) fn visible<'a>(headers: &'a HeaderMap, names: &'a [String]) -> Vec<(&'a str, &'a str)> {
     let values = |name: &'a String| {
         let values = headers.get_all(name.as_str()).iter();
         let text = values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());

@@ -227,18 +227,14 @@ impl Component {
         }
         let allowed = self.settings.timeout;
         let may_leave = scene.body.is_none() && can_step_aside();
-        let answer = aside_when_busy(may_leave, timeout(allowed, work))
+        aside_when_busy(may_leave, timeout(allowed, work))
             .await
             .unwrap_or_else(|_| {
                 let reason = format!(
                     "it gave no answer within {allowed:?}, the wait for an instance included"
                 );
                 Err(Failure::broken(reason))
-            });
-        if let Some(hook) = hook {
-            self.record.note(hook, &answer);
-        }
-        answer
+            })
     }
 
     async fn visit(&self, view: View) -> Result<Visit<'_>, Failure> {

@@ -79,8 +79,11 @@ impl Record {
         }
     }
 
-    /// Notes how a call ended.
+    /// Notes how a call ended; one that a rest kept from being made is none.
     pub(super) fn note<T>(&self, hook: Hook, answer: &Result<T, Failure>) {
+        if matches!(answer, Err(Failure::Resting { .. })) {
+            return;
+        }
         let mut entries = self.entries();
         entries.calls += 1;
         match answer {

@@ -1,111 +1,142 @@
-//! Shadows: plugins that see what is placed and decide nothing, to be tried before they decide.
+//! Shadows: plugins that see what the chain is asked and decide nothing, to be tried before they decide.
+//!
+//! A shadow is asked after the fact, what the first plugin of the chain was asked. Having no opinion is agreement.
 
 use std::sync::Arc;
 
-use super::{
-    Hook, Plugins, Scene,
-    bindings::{route, types},
-    failure::Failure,
-    instance::Plugin,
-};
+use async_trait::async_trait;
 
-/// A `route` request that outlives its call, and what became of it.
-pub struct Placement {
-    pub subject: route::Subject,
-    pub name: Option<String>,
-    pub image: Option<String>,
-    pub platform: Option<String>,
-    pub body: Option<String>,
-    pub address: Arc<str>,
-    pub identity: Option<Arc<str>>,
+use super::{Hook, JsonBody, Plugins, Scene, failure::Failure, instance::Plugin, types};
+
+mod outcome;
+mod question;
+
+pub(super) use outcome::Outcome;
+pub use question::Placement;
+pub(super) use question::Question;
+
+/// A question of the chain that is over, and what became of it.
+struct Sighting {
+    question: Question,
+    outcome: Outcome,
     /// The backends as the chain saw them.
-    pub backends: Vec<types::Backend>,
-    /// The backend that it went to.
-    pub backend: String,
+    backends: Vec<types::Backend>,
+    body: Option<String>,
+}
+
+/// The body of a call that is over, when it was JSON and read in time.
+struct Kept(Option<String>);
+
+#[async_trait]
+impl JsonBody for Kept {
+    async fn read(&self) -> Result<Option<String>, String> {
+        Ok(self.0.clone())
+    }
 }
 
 impl Plugins {
-    /// Tells whether any shadow would like to see what is placed.
-    pub fn has_shadow(&self) -> bool {
-        self.shadows().next().is_some()
+    /// Tells whether any shadow would like to see what the hook is asked.
+    pub fn has_shadow(&self, hook: Hook) -> bool {
+        self.shadows(hook).next().is_some()
     }
 
-    /// Shows the shadows what was placed. They are asked in tasks of their own, and not at all when they are behind.
-    pub fn shadow(&self, placement: Placement) {
-        let placement = Arc::new(placement);
-        for plugin in self.shadows() {
-            let (plugin, placement) = (plugin.clone(), placement.clone());
+    /// Shows the shadows what was placed, and where it went; `backends` is what the chain saw of them.
+    pub fn shadow(&self, placement: Placement, backend: &str, backends: Vec<types::Backend>) {
+        let (question, outcome) = (
+            Question::Route(placement),
+            Outcome::Words(backend.to_owned()),
+        );
+        self.show(Sighting {
+            question,
+            outcome,
+            backends,
+            body: None,
+        });
+    }
+
+    /// Shows the shadows a question of the chain. Neither it nor the outcome is made when there are none.
+    pub(super) async fn show_asked(
+        &self,
+        hook: Hook,
+        scene: &Scene,
+        asked: impl FnOnce() -> (Question, Option<Outcome>),
+    ) {
+        if !self.has_shadow(hook) {
+            return;
+        }
+        // A plugin of the chain that failed decided nothing that could be compared.
+        if let (question, Some(outcome)) = asked() {
+            self.show(Sighting {
+                question,
+                outcome,
+                backends: (scene.backends)(),
+                body: match &scene.body {
+                    Some(body) => body.peek().await,
+                    None => None,
+                },
+            });
+        }
+    }
+
+    /// Asks in tasks of their own, and not at all the shadows that are behind.
+    fn show(&self, sighting: Sighting) {
+        let sighting = Arc::new(sighting);
+        for plugin in self.shadows(sighting.question.hook()) {
+            let (plugin, sighting) = (plugin.clone(), sighting.clone());
             if let Ok(permit) = plugin.component.shadows.clone().try_acquire_owned() {
                 tokio::spawn(async move {
-                    compare(&plugin, &placement).await;
+                    compare(&plugin, &sighting).await;
                     drop(permit);
                 });
             }
         }
     }
 
-    fn shadows(&self) -> impl Iterator<Item = &Plugin> {
+    fn shadows(&self, hook: Hook) -> impl Iterator<Item = &Plugin> {
         let shadows = self.chain.iter().filter(|plugin| plugin.is_shadow());
-        shadows.filter(|plugin| plugin.component.exports(Hook::Route))
+        shadows.filter(move |plugin| plugin.component.exports(hook))
     }
 }
 
-/// Asks a shadow, and notes whether it would have decided the same. Having no opinion is agreement.
-async fn compare(plugin: &Plugin, placement: &Placement) {
-    let said = match plugin.place(&placement.scene(), placement.request()).await {
-        Ok(decision) => decision.backend.map(|answer| placement.named(&answer)),
-        Err(Failure::Refused { status, message }) => Some(format!("{status}: {message}")),
+/// Asks a shadow, and notes whether it would have decided the same.
+async fn compare(plugin: &Plugin, sighting: &Sighting) {
+    let hook = sighting.question.hook();
+    let answer = sighting.question.ask(plugin, &sighting.scene()).await;
+    let said = match plugin.noted(hook, answer) {
+        Ok(said) => said,
+        Err(Failure::Refused { status, .. }) => Outcome::refusal(status),
         Err(Failure::Resting { .. }) => return,
         Err(failure) => {
-            let (plugin, reason) = (plugin.name(), failure.reason());
-            tracing::warn!(plugin, hook = "route", reason, "shadow failed");
+            let (plugin, hook, reason) = (plugin.name(), hook.name(), failure.reason());
+            tracing::warn!(plugin, hook, reason, "shadow failed");
             return;
         }
     };
-    let agrees = said.as_ref().is_none_or(|said| *said == placement.backend);
-    plugin.component.record.shadowed(agrees);
-    if !agrees {
+    let difference = said.differs(&sighting.outcome);
+    plugin.component.record.shadowed(difference.is_none());
+    if let Some((shadow, chain)) = difference {
         let tally = plugin.component.tally();
-        let (plugin, name) = (plugin.name(), placement.name.as_deref());
+        let (disagreements, of) = (tally.disagreements, tally.shadowed);
+        let (plugin, hook, subject) = (plugin.name(), hook.name(), sighting.question.subject());
         tracing::info!(
             plugin,
-            name,
-            backend = placement.backend,
-            shadow = said,
-            disagreements = tally.disagreements,
-            of = tally.shadowed,
+            hook,
+            subject,
+            chain,
+            shadow,
+            disagreements,
+            of,
             "shadow disagrees"
         );
     }
 }
 
-impl Placement {
+impl Sighting {
     fn scene(&self) -> Scene {
         let backends = self.backends.clone();
         Scene {
             backends: Arc::new(move || backends.clone()),
-            body: None,
+            body: Some(Arc::new(Kept(self.body.clone()))),
         }
-    }
-
-    fn request(&self) -> route::Request<'_> {
-        route::Request {
-            subject: self.subject,
-            name: self.name.as_deref(),
-            image: self.image.as_deref(),
-            platform: self.platform.as_deref(),
-            body: self.body.as_ref(),
-            client: types::Client {
-                address: &self.address,
-                identity: self.identity.as_deref(),
-            },
-        }
-    }
-
-    /// The name of the backend that an answer means.
-    fn named(&self, answer: &str) -> String {
-        let mut backends = self.backends.iter();
-        let known = backends.find(|backend| backend.name == answer || backend.address == answer);
-        known.map_or(answer, |backend| &backend.name).to_owned()
     }
 }

@@ -83,15 +83,8 @@ impl StateStore for PluginState {
 impl Plugin {
     async fn load(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let stored = self.state_get(&Scene::empty(), key).await;
-        let Some(stored) = stored.map_err(|failure| self.state_error(failure))? else {
-            return Ok(None);
-        };
-        let Some((expiry, value)) = stored.split_first_chunk() else {
-            return Err(self.state_error(Failure::broken(format!(
-                "it returned a value never set for {key}"
-            ))));
-        };
-        Ok(lives(u64::from_be_bytes(*expiry), now()).then(|| value.to_vec()))
+        let found = stored.and_then(|stored| stored.map(|stored| living(key, &stored)).transpose());
+        Ok(self.kept(found)?.flatten())
     }
 
     async fn store(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), Error> {
@@ -106,7 +99,7 @@ impl Plugin {
 
     async fn forget(&self, key: &str) -> Result<(), Error> {
         let deleted = self.state_delete(&Scene::empty(), key).await;
-        deleted.map_err(|failure| self.state_error(failure))?;
+        self.kept(deleted)?;
         let mut index = self.index().await?;
         match index.remove(key) {
             Some(_) => self.write_index(index).await,
@@ -116,16 +109,14 @@ impl Plugin {
 
     async fn index(&self) -> Result<Index, Error> {
         let stored = self.state_get(&Scene::empty(), INDEX).await;
-        let stored = stored.map_err(|failure| self.state_error(failure))?;
-        let Some(stored) = stored else {
-            return Ok(Index::new());
-        };
-        let index = serde_json::from_slice(&stored);
-        index.map_err(|error| {
-            self.state_error(Failure::broken(format!(
-                "it returned an index never set: {error}"
-            )))
-        })
+        self.kept(stored.and_then(|stored| {
+            let index = stored
+                .map(|stored| serde_json::from_slice(&stored))
+                .transpose();
+            let never_set =
+                |error| Failure::broken(format!("it returned an index never set: {error}"));
+            index.map(Option::unwrap_or_default).map_err(never_set)
+        }))
     }
 
     /// Writes the index without what has expired, and has the plugin forget that too.
@@ -137,7 +128,7 @@ impl Plugin {
             .collect();
         for key in expired {
             let deleted = self.state_delete(&Scene::empty(), &key).await;
-            deleted.map_err(|failure| self.state_error(failure))?;
+            self.kept(deleted)?;
         }
         let text = serde_json::to_vec(&index).expect("a map of strings and numbers is JSON");
         self.write(INDEX, &text).await
@@ -152,10 +143,15 @@ impl Plugin {
             return Err(Error::State(reason));
         }
         let set = self.state_set(&Scene::empty(), key, bytes).await;
-        set.map_err(|failure| self.state_error(failure))
+        self.kept(set)
     }
 
-    fn state_error(&self, failure: Failure) -> Error {
+    /// Notes how a call ended, and makes flockerd's error of a failure.
+    fn kept<T>(&self, answer: Result<T, Failure>) -> Result<T, Error> {
+        let failure = match self.noted(Hook::State, answer) {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
         let reason = failure.reason();
         tracing::warn!(
             plugin = self.name(),
@@ -163,8 +159,17 @@ impl Plugin {
             reason,
             "plugin failed"
         );
-        Error::State(format!("plugin {}: {reason}", self.name()))
+        Err(Error::State(format!("plugin {}: {reason}", self.name())))
     }
+}
+
+/// The value in what is stored for a key; none when it has expired.
+fn living(key: &str, stored: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let Some((expiry, value)) = stored.split_first_chunk() else {
+        let reason = format!("it returned a value never set for {key}");
+        return Err(Failure::broken(reason));
+    };
+    Ok(lives(u64::from_be_bytes(*expiry), now()).then(|| value.to_vec()))
 }
 
 fn lives(expiry: u64, now: u64) -> bool {

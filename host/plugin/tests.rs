@@ -17,6 +17,7 @@ mod hooks;
 mod imports;
 mod loading;
 mod reload;
+mod shadow;
 mod state;
 
 use guests::{Folder, skip, warm, within};

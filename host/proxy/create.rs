@@ -225,7 +225,7 @@ impl Proxy {
         creation: &Creation,
         backend: &Backend,
     ) -> Result<Response<Bytes>, Error> {
-        let asks = turn.plugins.has(Hook::Map) && is_reference(&creation.final_image);
+        let asks = turn.plugins.sees(Hook::Map) && is_reference(&creation.final_image);
         let body = match asks {
             false => creation.body.clone(),
             true => match self.ask_map(turn, creation, backend).await? {

@@ -64,6 +64,8 @@ pub(super) fn client(client: &Client) -> types::Client<'_> {
 struct LazyBody {
     limit: usize,
     is_json: bool,
+    /// Whether it is known to be within the limit.
+    fits: bool,
     body: tokio::sync::Mutex<Option<Body>>,
     /// What was read, which takes the body's place.
     read: Mutex<Option<Result<String, String>>>,
@@ -75,8 +77,11 @@ impl LazyBody {
             .headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
+        let length = call.headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         Self {
             limit,
+            fits: length.is_some_and(|length| length <= limit),
             is_json: content_type.is_some_and(|kind| {
                 kind.trim()
                     .to_ascii_lowercase()
@@ -127,5 +132,12 @@ impl JsonBody for LazyBody {
         });
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
         text.map(|text| (!text.is_empty()).then_some(text))
+    }
+
+    async fn peek(&self) -> Option<String> {
+        match self.fits || self.seen().is_some() {
+            true => self.read().await.ok().flatten(),
+            false => None,
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     docker::{client::Client, create::Tie, group::Group},
     error::Error,
     inventory::index::{BackendName, Counts},
-    plugin::{Hook, Placement, route, types},
+    plugin::{Hook, Placement, route},
 };
 
 /// How long one placement waits for the one before it, so that each sees what the last one decided. A plugin that
@@ -57,7 +57,7 @@ pub(super) struct Placed {
 
 impl Newcomer<'_> {
     /// What shadows are shown.
-    fn placement(&self, backend: &Backend, backends: Vec<types::Backend>) -> Placement {
+    fn placement(&self) -> Placement {
         Placement {
             subject: self.subject,
             name: self.name.map(str::to_owned),
@@ -66,8 +66,6 @@ impl Newcomer<'_> {
             body: self.body.cloned(),
             address: self.client.address.clone(),
             identity: self.client.identity.clone(),
-            backends,
-            backend: backend.name.to_string(),
         }
     }
 
@@ -188,7 +186,7 @@ impl Proxy {
     ) -> Result<Placed, Error> {
         let _turn = tokio::time::timeout(TURN, self.places.turn.lock()).await;
         // As the chain sees them: what is placed now counts in the next one's sight.
-        let shadowed = (turn.plugins.has_shadow() && !newcomer.is_settled)
+        let shadowed = (turn.plugins.has_shadow(Hook::Route) && !newcomer.is_settled)
             .then(|| (self.loads().scene(eligible.to_vec()).backends)());
         let decision = match turn.plugins.has(Hook::Route) && !newcomer.is_settled {
             true => self.ask_route(turn, newcomer, eligible).await?,
@@ -209,7 +207,8 @@ impl Proxy {
         };
         tracing::debug!(backend = %backend.name, plugin = decision.plugin, name = newcomer.name, "placed");
         if let Some(backends) = shadowed {
-            turn.plugins.shadow(newcomer.placement(&backend, backends));
+            let placement = newcomer.placement();
+            turn.plugins.shadow(placement, &backend.name, backends);
         }
         let is_container = newcomer.subject == route::Subject::Container;
         let container = newcomer.name.filter(|_| is_container);

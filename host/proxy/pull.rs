@@ -171,7 +171,7 @@ impl Proxy {
         client: &Client,
     ) -> Result<Option<String>, Error> {
         let registry = reference.registry();
-        if turn.plugins.has(Hook::RegistryAuth) {
+        if turn.plugins.sees(Hook::RegistryAuth) {
             let client = hooks::client(client);
             let request = registry_auth::Request {
                 registry,

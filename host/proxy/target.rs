@@ -142,7 +142,7 @@ impl Proxy {
         let reference = call.reference().into_owned();
         let (_, located) = self.container(turn, &reference).await?;
         let backend = self.locate(turn, &mut call, Object::Container).await?;
-        if turn.plugins.has(Hook::Start) {
+        if turn.plugins.sees(Hook::Start) {
             let asked = self.ask_start(turn, &mut call, &backend, &located.id);
             if let Err(refusal) = asked.await {
                 self.discard(turn, &backend, &located.id).await;
