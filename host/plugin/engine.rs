@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use wasmtime::{
-    Config, Engine, PoolingAllocationConfig, Result,
+    Config, Enabled, Engine, PoolingAllocationConfig, Result,
     component::{HasSelf, Linker},
 };
 
@@ -74,6 +74,7 @@ fn pool(configs: &[PluginConfig]) -> PoolingAllocationConfig {
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(ADDRESSES)
         .linear_memory_keep_resident(256 << 10)
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(64 << 10);
     pool
 }
