@@ -19,7 +19,7 @@ pub(crate) use clients::Client;
 pub(crate) use fake_docker::{Answer, FakeDocker, Request, container};
 pub(crate) use flockerd::{Flockerd, Front};
 pub(crate) use http::{Connection, Reply, Target};
-pub(crate) use languages::{Language, component};
+pub(crate) use languages::{Language, component, toolchain};
 pub(crate) use launch::binary;
 pub(crate) use plugins::plugin;
 pub(crate) use podman::Podman;

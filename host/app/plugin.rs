@@ -25,7 +25,7 @@ pub enum Tool {
     New {
         /// The folder; its last part is the name of the plugin
         name: PathBuf,
-        /// The language to write it in
+        /// The language to write it in: rust, python, javascript or c
         #[arg(long, default_value = "rust")]
         lang: String,
         /// Use the SDK in this folder instead of a copy of it inside the new one

@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use crate::harness::toolchain;
+
 use super::{Desk, has};
 
 /// Runs cargo in a new plugin's folder, without the network: what the SDK needs, this test needed too.
@@ -37,6 +39,47 @@ fn a_new_plugin_compiles_away_from_the_checkout_and_passes_its_tests() {
     has(&report, &["3 cases, 0 failed"]);
 }
 
+/// Makes a plugin in the language, builds it with its own script, and runs its cases.
+#[track_caller]
+fn builds_and_passes(lang: &str) {
+    let desk = Desk::new();
+    desk.tool(&["new", "deep/my-zone", "--lang", lang]).ok();
+    let folder = desk.0.path().join("deep/my-zone");
+    let mut build = Command::new("./build");
+    for (variable, tool) in toolchain() {
+        build.env(variable, tool);
+    }
+    let output = build.current_dir(&folder).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let component = folder.join("my_zone.wasm");
+    let cases = folder.join("cases.toml");
+    let words = ["test", component.to_str().unwrap(), cases.to_str().unwrap()];
+    let slow = desk.file("slow.toml", slow(&component));
+    let words = [&words[..], &["--config", slow.to_str().unwrap()]].concat();
+    has(&desk.tool(&words).ok(), &["3 cases, 0 failed"]);
+}
+
+/// A fresh instance of a large component is slow where flockerd is built without optimisation.
+fn slow(component: &Path) -> String {
+    format!("[[plugin]]\npath = {component:?}\ntimeout = \"20s\"\n")
+}
+
+#[test]
+fn a_new_plugin_in_python_passes_its_cases() {
+    builds_and_passes("python");
+}
+
+#[test]
+fn a_new_plugin_in_javascript_passes_its_cases() {
+    builds_and_passes("js");
+}
+
+#[test]
+fn a_new_plugin_in_c_passes_its_cases() {
+    builds_and_passes("c");
+}
+
 #[test]
 fn an_sdk_elsewhere_can_be_used() {
     let desk = Desk::new();
@@ -59,14 +102,18 @@ fn what_cannot_be_made_is_told() {
         (&["new", "zone"][..], &["zone is there already"][..]),
         (
             &["new", "other", "--lang", "go"],
-            &["no template in `go`", "hint: `rust`"],
+            &["no template in `go`", "hint: `rust`, `python`"],
         ),
         (&["new", "1st"], &["`1st` cannot be the name"]),
         (
             &["new", "other", "--sdk", "."],
             &["is not the SDK", "--sdk"],
         ),
-        (&["new", "absent/other"], &["cannot write absent/other"]),
+        (
+            &["new", "other", "--lang", "c", "--sdk", "."],
+            &["does not use the SDK", "leave --sdk out"],
+        ),
+        (&["new", "zone/Cargo.toml/other"], &["cannot write"]),
     ] {
         has(&desk.tool(words).fails(2), parts);
     }

@@ -51,6 +51,22 @@ pub(crate) fn component(language: Language) -> PathBuf {
     component
 }
 
+/// The compilers that `make toolchains` installs, each with the variable that names it to a build script.
+pub(crate) fn toolchain() -> [(&'static str, PathBuf); 3] {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").expect("there is a HOME"));
+    let cache = cache.unwrap_or_else(|| home().join(".cache"));
+    let tool = |path: &str| cache.join("flockerd/toolchains").join(path);
+    [
+        ("COMPONENTIZE_PY", tool("python/bin/componentize-py")),
+        (
+            "COMPONENTIZE_QJS",
+            tool("javascript/node_modules/.bin/componentize-qjs"),
+        ),
+        ("ZIG", tool("python/bin/python-zig")),
+    ]
+}
+
 #[track_caller]
 fn build(name: &str, out: &Path, target: &Path) {
     let script = source(name).join("build");

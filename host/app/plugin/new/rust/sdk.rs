@@ -1,23 +1,18 @@
-//! The Rust SDK and the contract, as they were when flockerd was built, for plugins away from its sources.
+//! The Rust SDK as it was when flockerd was built, for plugins away from its sources.
 
 use toml::{Table, Value};
 
+use super::super::{File, embedded};
 use crate::config::Problem;
 
-/// Where the SDK lies in a plugin's folder. The contract lies beside it, where the SDK looks for it.
+/// Where the SDK lies in a plugin's folder. It looks for the contract beside it.
 pub(super) const FOLDER: &str = "flocker-plugin";
 
 /// Where it lies in flockerd's sources.
 const ORIGIN: &str = "plugin-sdk";
 
-const MANIFEST: &str = include_str!("../../../../plugin-sdk/Cargo.toml");
-const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
-
-macro_rules! embedded {
-    ($($path:literal,)*) => {
-        &[$(($path, include_str!(concat!("../../../../", $path)))),*]
-    };
-}
+const MANIFEST: &str = include_str!("../../../../../plugin-sdk/Cargo.toml");
+const WORKSPACE: &str = include_str!("../../../../../Cargo.toml");
 
 /// Every file, with its path in flockerd's sources. A test compares the list with the folders.
 const FILES: &[(&str, &str)] = embedded![
@@ -43,36 +38,22 @@ const FILES: &[(&str, &str)] = embedded![
     "plugin-sdk/src/testing.rs",
     "plugin-sdk/src/testing/host.rs",
     "plugin-sdk/src/types.rs",
-    "wit/body.wit",
-    "wit/config.wit",
-    "wit/flock.wit",
-    "wit/keyspace.wit",
-    "wit/list.wit",
-    "wit/log.wit",
-    "wit/map.wit",
-    "wit/registry-auth.wit",
-    "wit/request.wit",
-    "wit/route.wit",
-    "wit/start.wit",
-    "wit/state.wit",
-    "wit/types.wit",
-    "wit/worlds.wit",
 ];
 
 /// The files with their paths in a plugin's folder.
 ///
 /// # Errors
 /// When the manifests of the sources have changed their form.
-pub(super) fn files() -> Result<Vec<(String, String)>, Problem> {
+pub(super) fn files() -> Result<Vec<File>, Problem> {
     let manifest = manifest().ok_or_else(|| {
         Problem::new(
             "the SDK in this flockerd has no manifest",
             "give --sdk PATH with the folder plugin-sdk of its sources",
         )
     })?;
-    let moved = |(path, text): &(&str, &str)| (path.replacen(ORIGIN, FOLDER, 1), text.to_string());
+    let moved = |(path, text): &(&str, &str)| File::text(path.replacen(ORIGIN, FOLDER, 1), *text);
     let mut files: Vec<_> = FILES.iter().map(moved).collect();
-    files.push((format!("{FOLDER}/Cargo.toml"), manifest));
+    files.push(File::text(format!("{FOLDER}/Cargo.toml"), manifest));
     Ok(files)
 }
 
@@ -109,7 +90,7 @@ mod tests {
     fn every_file_is_embedded() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let listed: Vec<_> = FILES.iter().map(|(path, _)| root.join(path)).collect();
-        let mut folders = vec![root.join(ORIGIN).join("src"), root.join("wit")];
+        let mut folders = vec![root.join(ORIGIN).join("src")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 match entry.unwrap().path() {
