@@ -12,9 +12,11 @@ use wasmtime::component::Linker;
 use crate::{config::PluginConfig, state::StateStore};
 
 mod answer;
+mod aside;
 pub mod bindings;
 mod chain;
 mod engine;
+mod events;
 mod failure;
 mod functions;
 mod imports;
@@ -28,8 +30,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use bindings::{list, map, registry_auth, request, route, start, types};
+pub use bindings::{event, list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
+pub use events::{Ear, Notice, Told, What};
 pub use imports::key_of;
 pub use load::{LoadError, digest};
 pub use record::{LastFailure, Tally};
@@ -48,17 +51,19 @@ pub enum Hook {
     Start,
     List,
     RegistryAuth,
+    Event,
     State,
 }
 
 impl Hook {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Request,
         Self::Route,
         Self::Map,
         Self::Start,
         Self::List,
         Self::RegistryAuth,
+        Self::Event,
         Self::State,
     ];
 
@@ -71,6 +76,7 @@ impl Hook {
             Self::Start => "start",
             Self::List => "list",
             Self::RegistryAuth => "registry-auth",
+            Self::Event => "event",
             Self::State => "state",
         }
     }
@@ -241,7 +247,7 @@ impl Plugins {
 
     /// What every plugin did so far, in the order of the chain.
     pub fn tallies(&self) -> Vec<Tally> {
-        let tallies = self.chain.iter().map(|plugin| plugin.component.tally());
+        let tallies = self.chain.iter().map(Plugin::tally);
         tallies.collect()
     }
 

@@ -46,12 +46,13 @@ async fn check_backends(config: &Config, ask_plugins: bool, report: &mut String)
         timeout: config.backend_timeout,
         probe_interval: config.probe_interval,
     };
-    let inventory = Arc::new(Inventory::new(timing, shutdown.clone()));
     let plugins = match ask_plugins {
         true => Plugins::load(&config.plugins).await.unwrap_or_default(),
         false => Loaded::default(),
     };
     let plugins = plugins.with_state(Arc::new(Memory::new()));
+    // Nobody is told of a trial.
+    let inventory = Arc::new(Inventory::new(timing, Arc::default(), shutdown.clone()));
     inventory.feed(
         "configuration",
         sources::fixed(config, plugins.has(Hook::List)),
