@@ -169,7 +169,7 @@ impl Plugin {
     function!(rewrite_start = Start start.call_rewrite(request: start::Request<'_>) -> Option<String>);
     function!(backends = List list.call_backends() -> Vec<list::Entry>);
     function!(lookup = RegistryAuth registry_auth.call_lookup(request: registry_auth::Request<'_>) -> Option<registry_auth::Credentials>);
-    function!(hear = Event event.call_handle(notices: &[event::Notice<'_>]) -> ());
+    function!(hear = Event event.call_observe(notices: &[event::Notice<'_>]) -> ());
     function!(state_get = State state.call_get(key: &str) -> Option<Vec<u8>>);
     function!(state_set = State state.call_set(key: &str, value: &[u8]) -> ());
     function!(state_delete = State state.call_delete(key: &str) -> ());

@@ -32,7 +32,7 @@ pub(super) async fn bench(
         let loaded = load(&plugin).await?;
         compiled = begun.elapsed();
         for case in &cases.cases {
-            let plugins = case.prepare(&loaded, &plugin.name).await?;
+            let (plugins, _) = case.prepare(&loaded, &plugin.name).await?;
             let times = measure(case, &plugins, calls).await?;
             memory = memory.max(plugins.memory().await);
             rows.push_str(&row(case, policy, &times));

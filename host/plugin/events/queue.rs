@@ -111,7 +111,7 @@ impl Queue {
     pub(super) fn begin(&self) -> bool {
         let begins = !self.fed.swap(true, Ordering::Relaxed);
         if !begins {
-            self.reloads.notify_waiters();
+            self.reloads.notify_one();
         }
         begins
     }
@@ -125,6 +125,12 @@ impl Queue {
     pub(in crate::plugin) fn counts(&self) -> (u64, u64) {
         let waiting = self.waiting();
         (waiting.delivered, waiting.dropped)
+    }
+
+    /// How many notices wait.
+    #[cfg(test)]
+    pub(in crate::plugin) fn waits(&self) -> usize {
+        self.waiting().notices.len()
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
