@@ -93,13 +93,17 @@ fn a_host_that_goes_down_and_comes_back_is_told() {
     listened(std::slice::from_ref(&fake));
     fake.emit(&event("start", "web"));
     eventually!(written(&flockerd, "node1").len() == 5);
+    // Broken off and made anew at once is not down.
+    fake.hang_up();
+    eventually!(written(&flockerd, "node1").len() == 6);
     let told = written(&flockerd, "node1");
     let expected = [
         "node1 joined",
-        "node1 up",
-        "node1 down: no answer within 300ms",
-        "node1 up",
+        "node1 up (1 of 1 up)",
+        "node1 down: no answer within 300ms (0 of 1 up)",
+        "node1 up (1 of 1 up)",
         "node1 container start web",
+        "node1 up (1 of 1 up)",
     ];
     for (line, expected) in told.iter().zip(expected) {
         assert!(line.starts_with(expected), "{told:?}");

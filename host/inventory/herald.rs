@@ -42,7 +42,13 @@ impl Herald {
 
     /// Tells the plugins what a daemon said.
     pub(super) fn event(&self, backend: &BackendName, line: &[u8]) {
-        self.notice(|| Notice::docker(backend.clone(), line));
+        self.notice(|| {
+            let notice = Notice::docker(backend.clone(), line);
+            if notice.is_none() {
+                tracing::debug!(%backend, "an event has no form that plugins can be told");
+            }
+            notice
+        });
     }
 
     fn notice(&self, notice: impl FnOnce() -> Option<Notice>) {

@@ -1,4 +1,5 @@
-//! Writes what happens in the flock into flockerd's log, a line each: `node1 container start web`, `node2 down: ...`.
+//! Writes what happens in the flock into flockerd's log, a line each: `node1 container start web`,
+//! `node2 down: connection refused (2 of 3 up)`.
 //!
 //! ```toml
 //! [[plugin]]
@@ -11,9 +12,9 @@
 //! What becomes of the backends is always written, and how many notices were dropped.
 
 use flocker_plugin::{
-    Error, Event, config,
+    Error, Event, Health, config,
     event::{DockerEvent, Notice, What},
-    log,
+    flock, log,
 };
 use serde::Deserialize;
 
@@ -46,10 +47,10 @@ fn write(config: &Config, notice: &Notice) {
     match &notice.what {
         What::Docker(event) if !config.wants(event) => {}
         What::Docker(event) => log::info(format!("{backend} {}", told(event))),
-        What::Joined => log::info(format!("{backend} joined")),
-        What::Up => log::info(format!("{backend} up")),
-        What::Down(reason) => log::warn(format!("{backend} down: {reason}")),
-        What::Left => log::info(format!("{backend} left")),
+        What::Joined => log::info(format!("{backend} joined {}", health())),
+        What::Up => log::info(format!("{backend} up {}", health())),
+        What::Down(reason) => log::warn(format!("{backend} down: {reason} {}", health())),
+        What::Left => log::info(format!("{backend} left {}", health())),
     }
 }
 
@@ -64,6 +65,15 @@ impl Config {
     }
 }
 
+/// `(2 of 3 up)`
+fn health() -> String {
+    let backends = flock::backends();
+    let up = backends
+        .iter()
+        .filter(|backend| backend.health == Health::Up);
+    format!("({} of {} up)", up.count(), backends.len())
+}
+
 /// `container die web exit 137`
 fn told(event: &DockerEvent) -> String {
     let name = event.attribute("name").unwrap_or(&event.id);
@@ -76,13 +86,13 @@ fn told(event: &DockerEvent) -> String {
 
 #[cfg(test)]
 mod tests {
-    use flocker_plugin::testing::{Flock, docker_event, notice};
+    use flocker_plugin::testing::{Flock, backend, docker_event, notice};
     use serde_json::{Value, json};
 
     use super::*;
 
     fn lines(config: Value, notices: Vec<Notice>) -> Vec<String> {
-        let mut flock = Flock::new().config(config);
+        let mut flock = Flock::new().config(config).backend(backend("node1", 0));
         let written = flock.call(|| EventLog::observe(notices));
         written.expect("the table is right");
         flock.log().to_vec()
@@ -112,14 +122,14 @@ mod tests {
     #[test]
     fn everything_is_a_line() {
         let expected = [
-            "info node1 joined",
-            "info node1 up",
+            "info node1 joined (1 of 1 up)",
+            "info node1 up (1 of 1 up)",
             "info node1 container exec_create: sh -c ls web",
             "info node1 container die web exit 137",
             "info node1 volume create c0ffee",
             "warn 7 notices were dropped here",
-            "warn node1 down: no route",
-            "info node1 left",
+            "warn node1 down: no route (1 of 1 up)",
+            "info node1 left (1 of 1 up)",
         ];
         assert_eq!(lines(json!({}), notices()), expected);
     }
