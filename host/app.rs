@@ -2,6 +2,7 @@
 
 mod check;
 mod endpoints;
+mod events;
 pub mod plugin;
 mod reload;
 mod sources;
@@ -25,6 +26,7 @@ use crate::{
 
 pub use check::check;
 pub use endpoints::{Format, endpoints};
+use events::Events;
 
 /// A flockerd that listens but does not serve yet.
 pub struct App {
@@ -54,8 +56,9 @@ impl App {
             timeout: config.backend_timeout,
             probe_interval: config.probe_interval,
         };
-        let inventory = Arc::new(Inventory::new(timing, shutdown.clone()));
         let plugins = Arc::new(ArcSwap::from_pointee(plugins));
+        let inventory = Inventory::new(timing, plugins.clone(), shutdown.clone());
+        let inventory = Arc::new(inventory);
         let published = publish(&config, &inventory, &state, &shutdown).await?;
         let proxy = Proxy::new(inventory.clone(), plugins.clone(), state, settings(&config));
         Ok(Self {
@@ -91,7 +94,9 @@ impl App {
             self.shutdown.spawn("publish", published.follow(changes));
         }
         sources::feed(&self.config, &self.inventory, &self.plugins, &self.shutdown).await?;
-        reload::watch(&self.plugins, &self.shutdown)?;
+        let events = Events::new(&self.plugins, &self.proxy, &self.shutdown);
+        events.feed();
+        reload::watch(&self.plugins, events, &self.shutdown)?;
         let api = Arc::new(Api::new(self.proxy, self.shutdown.clone()));
         for listener in self.listeners {
             self.shutdown.spawn("listener", api.clone().serve(listener));

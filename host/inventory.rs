@@ -4,6 +4,7 @@
 //! it and keeps the index true by its event stream.
 
 pub mod flock;
+mod herald;
 pub mod index;
 mod listing;
 mod watch;
@@ -21,15 +22,19 @@ use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::{address::Address, backend::Backend, error::Error, shutdown::Shutdown};
+use crate::{
+    address::Address,
+    backend::Backend,
+    error::Error,
+    plugin::{Plugins, What},
+    shutdown::Shutdown,
+};
 
 pub use flock::Flock;
+use herald::Herald;
 use index::BackendName;
 pub use index::Index;
 use index::Stale;
-
-/// How many changes a follower may be behind before it has to look at everything again.
-const CHANGES: usize = 1024;
 
 /// One backend as a source lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +72,7 @@ pub struct Inventory {
     sources: Mutex<Sources>,
     shutdown: Shutdown,
     settled: AtomicBool,
-    changes: broadcast::Sender<Change>,
+    herald: Herald,
 }
 
 /// What each source listed last, and the watchers that follow from it.
@@ -78,7 +83,8 @@ struct Sources {
 }
 
 impl Inventory {
-    pub fn new(timing: Timing, shutdown: Shutdown) -> Self {
+    /// The plugins hear what happens.
+    pub fn new(timing: Timing, plugins: Arc<ArcSwap<Plugins>>, shutdown: Shutdown) -> Self {
         Self {
             index: Arc::default(),
             timing,
@@ -86,13 +92,13 @@ impl Inventory {
             sources: Mutex::default(),
             shutdown,
             settled: AtomicBool::new(false),
-            changes: broadcast::Sender::new(CHANGES),
+            herald: Herald::new(plugins),
         }
     }
 
     /// Follows what changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
+        self.herald.changes()
     }
 
     /// The backends as they are now. A call takes this once and keeps it to its end.
@@ -112,8 +118,8 @@ impl Inventory {
                 watcher.cancel();
             }
             if !wanted.contains_key(name) {
-                // Nobody may follow, and then nobody has to know.
-                let _ = self.changes.send(Change::Left(name.as_str().into()));
+                self.herald.tell(Change::Left(name.as_str().into()));
+                self.herald.backend(&name.as_str().into(), What::Left);
             }
             stays
         });
@@ -142,11 +148,12 @@ impl Inventory {
             labels,
         } = entry.clone();
         let backend = Arc::new(Backend::new(&name, address, labels, self.timing.timeout));
+        self.herald.backend(&backend.name, What::Joined);
         let stop = CancellationToken::new();
         let watcher = watch::run(
             backend.clone(),
             self.index.clone(),
-            self.changes.clone(),
+            self.herald.clone(),
             self.timing,
         );
         let (ended, stopped) = (self.shutdown.clone(), stop.clone());

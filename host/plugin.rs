@@ -10,11 +10,13 @@ use async_trait::async_trait;
 use crate::{config::PluginConfig, state::StateStore};
 
 mod answer;
+mod aside;
 pub mod bindings;
 mod cache;
 mod chain;
 mod compiler;
 mod engine;
+mod events;
 mod failure;
 mod functions;
 mod imports;
@@ -29,9 +31,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use bindings::{list, map, registry_auth, request, route, start, types};
+pub use bindings::{event, list, map, registry_auth, request, route, start, types};
 pub use chain::{Decision, Resolve, Verdict};
 pub use compiler::{Compiler, compile};
+pub use events::{Ear, Notice, Told, What};
 pub use imports::key_of;
 pub use load::{LoadError, digest};
 pub use record::{LastFailure, Tally};
@@ -50,17 +53,19 @@ pub enum Hook {
     Start,
     List,
     RegistryAuth,
+    Event,
     State,
 }
 
 impl Hook {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Request,
         Self::Route,
         Self::Map,
         Self::Start,
         Self::List,
         Self::RegistryAuth,
+        Self::Event,
         Self::State,
     ];
 
@@ -73,6 +78,7 @@ impl Hook {
             Self::Start => "start",
             Self::List => "list",
             Self::RegistryAuth => "registry-auth",
+            Self::Event => "event",
             Self::State => "state",
         }
     }
@@ -249,7 +255,7 @@ impl Plugins {
 
     /// What every plugin did so far, in the order of the chain.
     pub fn tallies(&self) -> Vec<Tally> {
-        let tallies = self.chain.iter().map(|plugin| plugin.component.tally());
+        let tallies = self.chain.iter().map(Plugin::tally);
         tallies.collect()
     }
 

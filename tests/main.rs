@@ -71,5 +71,7 @@ mod same;
 mod stream;
 /// What concerns the flock as a whole.
 mod system;
+/// Plugins that are told what happens.
+mod told;
 /// Volumes, and the containers that follow them.
 mod volumes;

@@ -51,7 +51,6 @@ async fn check_backends(
         timeout: config.backend_timeout,
         probe_interval: config.probe_interval,
     };
-    let inventory = Arc::new(Inventory::new(timing, shutdown.clone()));
     let plugins = match ask_plugins {
         Some(compiler) => {
             let loaded = Plugins::load(&config.plugins, compiler).await;
@@ -60,6 +59,8 @@ async fn check_backends(
         None => Loaded::default(),
     };
     let plugins = plugins.with_state(Arc::new(Memory::new()));
+    // Nobody is told of a trial.
+    let inventory = Arc::new(Inventory::new(timing, Arc::default(), shutdown.clone()));
     inventory.feed(
         "configuration",
         sources::fixed(config, plugins.has(Hook::List)),

@@ -14,6 +14,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use super::events::Events;
 use crate::{
     plugin::{PluginInfo, Plugins, Reload},
     shutdown::Shutdown,
@@ -27,7 +28,11 @@ const LOOK: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When signals cannot be heard.
-pub(super) fn watch(plugins: &Arc<ArcSwap<Plugins>>, shutdown: &Shutdown) -> io::Result<()> {
+pub(super) fn watch(
+    plugins: &Arc<ArcSwap<Plugins>>,
+    events: Events,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let infos = plugins.load().infos();
     if infos.is_empty() {
@@ -47,6 +52,7 @@ pub(super) fn watch(plugins: &Arc<ArcSwap<Plugins>>, shutdown: &Shutdown) -> io:
             for file in &mut files {
                 if file.has_settled() || asked {
                     reload(&plugins, file).await;
+                    events.feed();
                 }
             }
         }

@@ -1,13 +1,18 @@
 //! Events of a daemon, as far as flockerd reads them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::group::Labels;
 
+/// An event with all its attributes, sorted by name.
+pub type Whole = Event<BTreeMap<String, String>>;
+
 /// One line of `GET /events`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Event {
+pub struct Event<A = Attributes> {
     /// `container`, `network`, `volume`, `image`, ...
     #[serde(rename = "Type", default)]
     pub kind: String,
@@ -15,7 +20,7 @@ pub struct Event {
     #[serde(default)]
     pub action: String,
     #[serde(default)]
-    pub actor: Actor,
+    pub actor: Actor<A>,
     /// Nanoseconds since the epoch, by the daemon's clock.
     #[serde(rename = "timeNano", default)]
     pub time_nano: i64,
@@ -23,11 +28,11 @@ pub struct Event {
 
 /// What an event is about.
 #[derive(Debug, Default, Deserialize)]
-pub struct Actor {
+pub struct Actor<A = Attributes> {
     #[serde(rename = "ID", default)]
     pub id: String,
     #[serde(rename = "Attributes", default)]
-    pub attributes: Attributes,
+    pub attributes: A,
 }
 
 #[derive(Debug, Default, Deserialize)]

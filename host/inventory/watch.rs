@@ -3,16 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::{
-    sync::broadcast,
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-use super::{Change, Index, Timing, index::Stale, listing};
+use super::{Change, Index, Timing, herald::Herald, index::Stale, listing};
 use crate::{
-    backend::Backend,
+    backend::{Backend, Health},
     docker::{self, event::Event, lines::Lines},
     error::Error,
+    plugin::What,
 };
 
 /// The pause after a failure, doubled up to `probe_interval`.
@@ -31,16 +29,11 @@ const RETRY: Duration = Duration::from_secs(2);
 const REREADS: usize = 3;
 
 /// Watches until dropped.
-pub(super) async fn run(
-    backend: Arc<Backend>,
-    index: Arc<Index>,
-    changes: broadcast::Sender<Change>,
-    timing: Timing,
-) {
+pub(super) async fn run(backend: Arc<Backend>, index: Arc<Index>, herald: Herald, timing: Timing) {
     let watch = Watch {
         backend,
         index,
-        changes,
+        herald,
         timing,
     };
     let mut pause = FIRST_PAUSE;
@@ -62,7 +55,7 @@ pub(super) async fn run(
 struct Watch {
     backend: Arc<Backend>,
     index: Arc<Index>,
-    changes: broadcast::Sender<Change>,
+    herald: Herald,
     timing: Timing,
 }
 
@@ -102,7 +95,8 @@ impl Watch {
         self.backend.mark_up(engine);
         *was_up = true;
         tracing::info!(backend = %self.backend.name, "backend is up");
-        self.tell(Change::Listed(self.backend.name.clone()));
+        self.herald.tell(Change::Listed(self.backend.name.clone()));
+        self.herald.backend(&self.backend.name, What::Up);
         let mut probes = interval(self.timing.probe_interval);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut missed = 0;
@@ -127,10 +121,14 @@ impl Watch {
             Error::Backend { reason, .. } | Error::BadAnswer { reason, .. } => reason.clone(),
             other => other.to_string(),
         };
-        if self.backend.status().reason != reason {
+        let before = self.backend.status();
+        if before.reason != reason {
             tracing::warn!(backend = %self.backend.name, reason, "backend is down");
         }
         self.backend.mark_down(&reason);
+        if before.health != Health::Down {
+            self.herald.backend(&self.backend.name, What::Down(reason));
+        }
     }
 
     async fn within<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Loss> {
@@ -197,17 +195,13 @@ impl Watch {
             serde_json::from_slice(&line).map_err(|e| self.failed(format!("its events: {e}")))?;
         let stale = self.index.follow(&self.backend.name, &event);
         if let Some(id) = event.affected_container() {
-            self.tell(Change::Container {
+            self.herald.tell(Change::Container {
                 backend: self.backend.name.clone(),
                 id: id.to_owned(),
             });
         }
+        self.herald.event(&self.backend.name, &line);
         Ok(stale)
-    }
-
-    fn tell(&self, change: Change) {
-        // Nobody may follow, and then nobody has to know.
-        let _ = self.changes.send(change);
     }
 }
 

@@ -11,5 +11,5 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: false },
 });
 
-pub use exports::flocker::plugin::{list, map, registry_auth, request, route, start, state};
+pub use exports::flocker::plugin::{event, list, map, registry_auth, request, route, start, state};
 pub use flocker::plugin::types;

@@ -241,7 +241,7 @@ impl Plugin {
     }
 
     /// Makes the call's error from a failure, and logs it unless the plugin merely said no.
-    fn blame(&self, hook: Hook, failure: Failure) -> Error {
+    pub(super) fn blame(&self, hook: Hook, failure: Failure) -> Error {
         let (plugin, hook) = (self.name().to_owned(), hook.name());
         match failure {
             Failure::Refused { status, message } => Error::Denied {

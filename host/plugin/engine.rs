@@ -51,14 +51,15 @@ fn running(configs: &[PluginConfig]) -> Result<Engine> {
     })
 }
 
-/// Beside the instances that calls use there is room for each plugin's successor to be tried and to keep one warm.
-const SUCCESSORS: usize = 2;
+/// Beside the instances that calls use there is room for each plugin's events, and for its successor to be tried and to
+/// keep two warm.
+const BESIDES: usize = 4;
 
 /// Sizes are those that the largest runtimes (Python, JavaScript) were seen to need.
 fn pool(configs: &[PluginConfig]) -> PoolingAllocationConfig {
     let slots = configs
         .iter()
-        .map(|plugin| plugin.instances.saturating_add(SUCCESSORS))
+        .map(|plugin| plugin.instances.saturating_add(BESIDES))
         .fold(0, usize::saturating_add);
     let slots = u32::try_from(slots).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();

@@ -4,7 +4,7 @@ use wasmtime::{AsContextMut, component::InstancePre};
 
 use super::{
     Hook, Scene,
-    bindings::{list, map, registry_auth, request, route, start, state},
+    bindings::{event, list, map, registry_auth, request, route, start, state},
     failure::Failure,
     imports::Context,
     instance::{Plugin, Running},
@@ -18,6 +18,7 @@ pub(super) struct Functions {
     start: Option<start::GuestIndices>,
     list: Option<list::GuestIndices>,
     registry_auth: Option<registry_auth::GuestIndices>,
+    event: Option<event::GuestIndices>,
     state: Option<state::GuestIndices>,
 }
 
@@ -38,6 +39,7 @@ impl Functions {
             start: find.interface(Hook::Start, start::GuestIndices::new)?,
             list: find.interface(Hook::List, list::GuestIndices::new)?,
             registry_auth: find.interface(Hook::RegistryAuth, registry_auth::GuestIndices::new)?,
+            event: find.interface(Hook::Event, event::GuestIndices::new)?,
             state: find.interface(Hook::State, state::GuestIndices::new)?,
         })
     }
@@ -83,6 +85,12 @@ impl Functions {
                 .map(|hook| hook.load(&mut store, instance)),
         )?;
         typed(
+            Hook::Event,
+            self.event
+                .as_ref()
+                .map(|hook| hook.load(&mut store, instance)),
+        )?;
+        typed(
             Hook::State,
             self.state
                 .as_ref()
@@ -98,6 +106,7 @@ impl Functions {
             Hook::Start => self.start.is_some(),
             Hook::List => self.list.is_some(),
             Hook::RegistryAuth => self.registry_auth.is_some(),
+            Hook::Event => self.event.is_some(),
             Hook::State => self.state.is_some(),
         }
     }
@@ -160,6 +169,7 @@ impl Plugin {
     function!(rewrite_start = Start start.call_rewrite(request: start::Request<'_>) -> Option<String>);
     function!(backends = List list.call_backends() -> Vec<list::Entry>);
     function!(lookup = RegistryAuth registry_auth.call_lookup(request: registry_auth::Request<'_>) -> Option<registry_auth::Credentials>);
+    function!(hear = Event event.call_observe(notices: &[event::Notice<'_>]) -> ());
     function!(state_get = State state.call_get(key: &str) -> Option<Vec<u8>>);
     function!(state_set = State state.call_set(key: &str, value: &[u8]) -> ());
     function!(state_delete = State state.call_delete(key: &str) -> ());

@@ -1,17 +1,9 @@
 //! The instances of a plugin: fresh for each call or kept warm, never more than allowed, none longer than its timeout.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use tokio::{
-    runtime::{Handle, RuntimeFlavor},
     sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit},
-    task::block_in_place,
     time::timeout,
 };
 use wasmtime::{
@@ -26,6 +18,8 @@ use crate::{
 
 use super::{
     Hook, PluginInfo, Scene,
+    aside::{aside_when_busy, can_step_aside},
+    events::Queue,
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::{Context, Identity, View},
@@ -36,16 +30,14 @@ use super::{
 /// How many calls a shadow may be behind.
 const SHADOWS: usize = 32;
 
-/// A guest that computes so long without a pause is not like the others. Shorter than the epoch's tick, which is what
-/// makes it pause at all.
-const BUSY: Duration = Duration::from_millis(5);
-
 /// A plugin in its chain: a component and where its keys are.
 #[derive(Clone)]
 pub(super) struct Plugin {
     pub(super) component: Arc<Component>,
     /// None for the plugin that is the state store itself.
     keyspace: Option<Arc<dyn StateStore>>,
+    /// What has happened and waits to be told.
+    pub(super) events: Arc<Queue>,
 }
 
 /// A component, compiled, linked and checked.
@@ -56,6 +48,8 @@ pub(super) struct Component {
     digest: String,
     template: InstancePre<Context>,
     seats: Seats,
+    /// One, for the `event` hook: what is told after the fact takes no instance away from a call.
+    ear: Seats,
     pub(super) record: Record,
     /// Held by shadow calls: those beyond are left out.
     pub(super) shadows: Arc<Semaphore>,
@@ -93,6 +87,7 @@ impl Plugin {
         Self {
             component,
             keyspace,
+            events: Arc::default(),
         }
     }
 
@@ -113,7 +108,21 @@ impl Plugin {
             (_, seats) => seats,
         };
         let component = Arc::new(Component { seats, ..component });
-        Self::new(component, self.keyspace.clone())
+        Self {
+            component,
+            keyspace: self.keyspace.clone(),
+            events: self.events.clone(),
+        }
+    }
+
+    /// What it did so far.
+    pub(super) fn tally(&self) -> Tally {
+        let (events, events_dropped) = self.events.counts();
+        Tally {
+            events,
+            events_dropped,
+            ..self.component.tally()
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -127,7 +136,11 @@ impl Plugin {
             scene: scene.clone(),
             keyspace: self.keyspace.clone(),
         };
-        self.component.visit(view).await
+        let seats = match hook {
+            Hook::Event => &self.component.ear,
+            _ => &self.component.seats,
+        };
+        self.component.visit(seats, view).await
     }
 }
 
@@ -144,7 +157,8 @@ impl Component {
             memory: settings.memory,
         };
         Self {
-            seats: Seats::new(&settings, functions.has(Hook::State)),
+            seats: Seats::new(&settings, functions.has(Hook::State), settings.instances),
+            ear: Seats::new(&settings, false, 1),
             identity: Arc::new(identity),
             settings,
             functions,
@@ -183,16 +197,9 @@ impl Component {
         }
     }
 
-    /// The bytes that the instance kept warm has; 0 without one.
+    /// The bytes that the instances kept warm have; 0 without any.
     pub(super) async fn memory(&self) -> usize {
-        match &self.seats {
-            Seats::Fresh(_) => 0,
-            Seats::Warm(kept) => {
-                let kept = kept.lock().await;
-                kept.as_ref()
-                    .map_or(0, |running| running.store.data().limits.used())
-            }
-        }
+        self.seats.memory().await + self.ear.memory().await
     }
 
     /// Instantiates once, so that what can never start or has another type is found before the first call.
@@ -204,7 +211,7 @@ impl Component {
             keyspace: None,
         };
         self.in_time(None, &scene, async {
-            let mut visit = self.visit(view).await?;
+            let mut visit = self.visit(&self.seats, view).await?;
             let checked = self.functions.check(&mut visit.running);
             visit.leave();
             Ok(checked)
@@ -237,8 +244,8 @@ impl Component {
             })
     }
 
-    async fn visit(&self, view: View) -> Result<Visit<'_>, Failure> {
-        let mut seat = self.seats.take().await;
+    async fn visit<'a>(&'a self, seats: &'a Seats, view: View) -> Result<Visit<'a>, Failure> {
+        let mut seat = seats.take().await;
         let mut running = match seat.kept() {
             Some(mut kept) => {
                 kept.store.data_mut().begin(view);
@@ -262,32 +269,8 @@ impl Component {
     }
 }
 
-/// Runs work that turns out to compute for long on a thread of its own, so that what this thread has to do besides
-/// does not wait for a guest that loops.
-async fn aside_when_busy<T>(may_leave: bool, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    let first = poll_fn(|context| {
-        let begun = Instant::now();
-        match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if begun.elapsed() >= BUSY => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    });
-    match first.await {
-        Some(done) => done,
-        None if may_leave => block_in_place(|| Handle::current().block_on(work)),
-        None => work.await,
-    }
-}
-
-/// Only the runtime with many threads can give one away.
-fn can_step_aside() -> bool {
-    Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread
-}
-
 impl Seats {
-    fn new(settings: &PluginConfig, keeps_state: bool) -> Self {
+    fn new(settings: &PluginConfig, keeps_state: bool, instances: usize) -> Self {
         let warm = match settings.instance {
             Some(policy) => policy == InstancePolicy::Warm,
             None => keeps_state,
@@ -295,8 +278,19 @@ impl Seats {
         if warm {
             Self::Warm(Mutex::default())
         } else {
-            let instances = settings.instances.min(Semaphore::MAX_PERMITS);
+            let instances = instances.min(Semaphore::MAX_PERMITS);
             Self::Fresh(Arc::new(Semaphore::new(instances)))
+        }
+    }
+
+    async fn memory(&self) -> usize {
+        match self {
+            Self::Fresh(_) => 0,
+            Self::Warm(kept) => {
+                let kept = kept.lock().await;
+                kept.as_ref()
+                    .map_or(0, |running| running.store.data().limits.used())
+            }
         }
     }
 

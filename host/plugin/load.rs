@@ -106,7 +106,7 @@ impl Cause {
                 "build it against the wit/ folder of this flockerd"
             }
             Self::UnknownHook { .. } | Self::NoHook => {
-                "export one or more of request, route, map, start, list, registry-auth, state"
+                "export one or more of request, route, map, start, list, registry-auth, event, state"
             }
             Self::NotOffered { .. } => {
                 "a plugin may import log, config, keyspace, flock, body, and WASI 0.2 without http"

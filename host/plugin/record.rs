@@ -59,6 +59,9 @@ pub struct Tally {
     /// How often it was asked as a shadow, and how often it would have decided otherwise.
     pub shadowed: u64,
     pub disagreements: u64,
+    /// How many events it was given, and how many were dropped.
+    pub events: u64,
+    pub events_dropped: u64,
 }
 
 impl Record {
@@ -88,9 +91,18 @@ impl Record {
         entries.calls += 1;
         match answer {
             Err(Failure::Broken { reason, trace }) => entries.fail(hook, reason, trace.as_ref()),
+            // Of what has happened nothing can be refused.
+            Err(Failure::Refused { message, .. }) if hook == Hook::Event => {
+                entries.fail(hook, message, None);
+            }
             // A plugin that says no does its work.
             _ => drop(entries.hooks.remove(&hook)),
         }
+    }
+
+    /// How long a hook still rests.
+    pub(super) fn rests(&self, hook: Hook) -> Option<Duration> {
+        self.entries().hooks.get(&hook)?.rests()
     }
 
     /// Notes what a shadow said.
@@ -110,6 +122,7 @@ impl Record {
             last: entries.last.clone(),
             shadowed: entries.shadowed,
             disagreements: entries.disagreements,
+            ..Tally::default()
         }
     }
 

@@ -12,6 +12,7 @@ use super::{bindings::route, *};
 use crate::error::Error;
 
 mod chain;
+mod events;
 mod guests;
 mod hooks;
 mod imports;

@@ -154,6 +154,12 @@ impl Proxy {
         self.loads().scene(turn.flock.backends().to_vec())
     }
 
+    /// The scene of hooks that no call leads to: all backends as they are now.
+    pub fn whole_scene(&self) -> Scene {
+        self.loads()
+            .scene(self.inventory.flock().backends().to_vec())
+    }
+
     /// A backend as plugins see it.
     pub(super) fn shown(&self, backend: &Backend) -> types::Backend {
         show(backend, &self.loads().now())

@@ -138,7 +138,8 @@ fn plugins(turn: &Turn) -> Response<Body> {
         json!({
             "name": info.name, "hooks": hooks, "digest": info.digest,
             "calls": tally.calls, "failures": tally.failures, "rests_seconds": rests,
-            "shadowed": tally.shadowed, "disagreements": tally.disagreements, "last_failure": last,
+            "shadowed": tally.shadowed, "disagreements": tally.disagreements,
+            "events": tally.events, "events_dropped": tally.events_dropped, "last_failure": last,
         })
     });
     let told: Vec<_> = told.collect();

@@ -46,4 +46,5 @@ hook!(
     "registry-auth-hook",
     "export_registry_auth"
 );
+hook!(event_hook, "event-hook", "export_event");
 hook!(state_hook, "state-hook", "export_state");

@@ -56,6 +56,9 @@ macro_rules! __export_hook {
     (RegistryAuth $plugin:ident) => {
         $crate::bindings::registry_auth_hook::export_registry_auth!($plugin with_types_in $crate::bindings::registry_auth_hook);
     };
+    (Event $plugin:ident) => {
+        $crate::bindings::event_hook::export_event!($plugin with_types_in $crate::bindings::event_hook);
+    };
     (State $plugin:ident) => {
         $crate::bindings::state_hook::export_state!($plugin with_types_in $crate::bindings::state_hook);
     };

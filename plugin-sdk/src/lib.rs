@@ -70,6 +70,7 @@
 pub use bindings::imports::flocker::plugin::types::{Backend, Client, Error, Health, Refusal};
 pub use container::{Container, Host};
 pub use hook::{
+    event::{self, Event},
     list::{self, List},
     map::{self, Map},
     registry_auth::{self, RegistryAuth},

@@ -16,10 +16,11 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     Backend, Client, Health,
+    event::{DockerEvent, Notice, What},
     request::Call,
     route::{Request, Subject},
 };
@@ -175,5 +176,35 @@ pub fn create(body: &str) -> Request {
         platform: None,
         body: Some(body.into()),
         client: client(),
+    }
+}
+
+/// Makes what an `event` hook is told, of the second 1,700,000,000, with nothing dropped before it.
+pub fn notice(backend: &str, what: What) -> Notice {
+    Notice {
+        time: 1_700_000_000_000_000_000,
+        backend: backend.into(),
+        what,
+        dropped: 0,
+    }
+}
+
+/// Makes what a daemon says, its JSON included: `docker_event("container", "start", "c0ffee", &[("name", "web")])`.
+pub fn docker_event(
+    kind: &str,
+    action: &str,
+    id: &str,
+    attributes: &[(&str, &str)],
+) -> DockerEvent {
+    let attributes: BTreeMap<_, _> = attributes.iter().copied().collect();
+    let actor = json!({"ID": id, "Attributes": attributes});
+    let json = json!({"Type": kind, "Action": action, "Actor": actor});
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    DockerEvent {
+        kind: kind.into(),
+        action: action.into(),
+        id: id.into(),
+        attributes: attributes.into_iter().map(owned).collect(),
+        json: json.to_string(),
     }
 }

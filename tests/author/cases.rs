@@ -126,6 +126,34 @@ fn lists_credentials_and_bodies_of_calls_are_compared_too() {
         expect = { none = true }
     "#;
     assert_eq!(desk.test("%registry-login", login).0, 0);
+    let heard = r#"
+        config = { kinds = ["volume"] }
+        [[case]]
+        name = "all that can happen"
+        event = [
+            { backend = "node1", what = "joined" },
+            { backend = "node1", what = "up", time = 1, dropped = 3 },
+            { backend = "node1", what = { docker = { Type = "image", Action = "pull", Actor = { ID = "wool" } } } },
+            { backend = "node1", what = { docker = '{"Type":"volume","Action":"create","Actor":{"ID":"v"}}' } },
+            { backend = "node1", what = { down = "no route" } },
+            { backend = "node1", what = "left" },
+        ]
+        expect = { none = true, keyspace = {} }
+        [[case]]
+        name = "a key that it does not write"
+        event = []
+        expect = { keyspace = { a = "1" } }
+    "#;
+    let (code, report) = desk.test("%event-log", heard);
+    assert_eq!(code, 1, "{report}");
+    has(
+        &report,
+        &[
+            "ok    event: all that can happen",
+            "fail  event: a key that it does not write",
+            "2 cases, 1 failed",
+        ],
+    );
     let call = r#"
         [[case]]
         name = "privileged"
@@ -148,6 +176,10 @@ fn cases_that_cannot_be_run_are_told() {
         (
             format!("{case}route = {{}}\nexpcet = {{}}\n"),
             &["cases.toml:4:1", "\"expcet\"", "\"expect\""][..],
+        ),
+        (
+            format!("{case}event = [{{ backend = \"a\", what = {{ docker = \"{{\" }} }}]\n"),
+            &["cases.toml:3", "no event as `GET /events` gives it"],
         ),
         (
             format!("{case}[case.route]\nbdy = {{}}\n"),

@@ -7,13 +7,14 @@ use std::{
 };
 
 /// Every package the tests load.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "spread",
     "label-placement",
     "fixed-backends",
     "registry-login",
     "memory-state",
     "refuse-privileged",
+    "event-log",
     "hostile",
     "probe",
 ];

@@ -16,6 +16,7 @@ pub(super) enum Answer {
     Changed(Option<String>),
     Listed(Vec<list::Entry>),
     Credentials(Option<registry_auth::Credentials>),
+    Heard,
 }
 
 impl Answer {
@@ -24,14 +25,14 @@ impl Answer {
         match self {
             Self::Decision(decision) => decision.body.clone(),
             Self::Changed(body) => body.clone(),
-            Self::Verdict(_) | Self::Listed(_) | Self::Credentials(_) => None,
+            Self::Verdict(_) | Self::Listed(_) | Self::Credentials(_) | Self::Heard => None,
         }
     }
 
     /// What was said, by the keys of an expectation; empty for no opinion.
     fn told(self) -> Map<String, Value> {
         let told = match self {
-            Self::Verdict(Verdict::Proceed) => json!({}),
+            Self::Verdict(Verdict::Proceed) | Self::Heard => json!({}),
             Self::Verdict(Verdict::Respond(response)) => {
                 let body = String::from_utf8_lossy(response.body());
                 let body = value(&body);

@@ -1,10 +1,14 @@
 //! One question to a hook, as it stands in a cases file.
 
+mod notices;
+
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
+
+pub(super) use notices::Notices;
 
 use super::{answer::Answer, flock::Flock};
 use crate::{
@@ -22,6 +26,7 @@ pub(super) enum Asked {
     Start(Start),
     List(Nothing),
     RegistryAuth(Login),
+    Event(Notices),
 }
 
 /// For `request`.
@@ -132,6 +137,7 @@ impl Asked {
             Self::Start(_) => Hook::Start,
             Self::List(_) => Hook::List,
             Self::RegistryAuth(_) => Hook::RegistryAuth,
+            Self::Event(_) => Hook::Event,
         }
     }
 
@@ -140,7 +146,11 @@ impl Asked {
         match self {
             Self::Map(create) => Some(&create.backend),
             Self::Start(start) => Some(&start.backend),
-            Self::Request(_) | Self::Route(_) | Self::List(_) | Self::RegistryAuth(_) => None,
+            Self::Request(_)
+            | Self::Route(_)
+            | Self::List(_)
+            | Self::RegistryAuth(_)
+            | Self::Event(_) => None,
         }
     }
 
@@ -169,6 +179,10 @@ impl Asked {
                 let scene = flock.scene(false, None);
                 let credentials = plugins.registry_auth(request, &scene).await;
                 credentials.map(Answer::Credentials)
+            }
+            Self::Event(Notices(told)) => {
+                let heard = plugins.tell(told, &flock.scene(false, None)).await;
+                heard.map(|()| Answer::Heard)
             }
         }
     }

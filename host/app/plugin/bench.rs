@@ -30,7 +30,7 @@ pub(super) async fn bench(mut desk: Desk, file: &Path, calls: u32) -> Result<Str
         let loaded = desk.load(plugin).await?;
         started = begun.elapsed();
         for case in &cases.cases {
-            let plugins = case.prepare(&loaded, &plugin.name).await?;
+            let (plugins, _) = case.prepare(&loaded, &plugin.name).await?;
             let times = measure(case, &plugins, calls).await?;
             memory = memory.max(plugins.memory().await);
             rows.push_str(&row(case, policy, &times));

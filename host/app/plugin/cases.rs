@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Desk,
     answer::told,
-    asked::{Asked, Call, Create, Login, Newcomer, Nothing, Start},
+    asked::{Asked, Call, Create, Login, Newcomer, Nothing, Notices, Start},
     flock::{Described, Flock},
 };
 use crate::{
@@ -48,6 +48,7 @@ struct Written {
     start: Option<Start>,
     list: Option<Nothing>,
     registry_auth: Option<Login>,
+    event: Option<Notices>,
     #[serde(default)]
     expect: Expect,
 }
@@ -142,13 +143,14 @@ impl Written {
             self.start.map(Asked::Start),
             self.list.map(Asked::List),
             self.registry_auth.map(Asked::RegistryAuth),
+            self.event.map(Asked::Event),
         ]
         .into_iter()
         .flatten();
         let (Some(asked), None) = (questions.next(), questions.next()) else {
             return Err(Problem::new(
                 "it must ask exactly one hook",
-                "give it one table: request, route, map, start, list or registry-auth",
+                "give it one table: request, route, map, start, list, registry-auth or event",
             ));
         };
         if let Some(absent) = asked.backend().filter(|name| flock.find(name).is_none()) {
@@ -172,7 +174,11 @@ impl Case {
     ///
     /// # Errors
     /// When the plugin does not export the hook.
-    pub(super) async fn prepare(&self, loaded: &Loaded, name: &str) -> Result<Plugins, Problem> {
+    pub(super) async fn prepare(
+        &self,
+        loaded: &Loaded,
+        name: &str,
+    ) -> Result<(Plugins, Arc<Memory>), Problem> {
         let hook: Hook = self.asked.hook();
         if !loaded.has(hook) {
             return Err(Problem::new(
@@ -184,22 +190,37 @@ impl Case {
                 "`flockerd plugin check` tells which hooks it exports",
             ));
         }
-        let store = Memory::new();
+        let store = Arc::new(Memory::new());
         for (key, value) in &self.keyspace {
             let stored = store.set(&key_of(name, key), value.as_bytes(), None).await;
             stored.map_err(|error| Problem::new(error.to_string(), "give it another key"))?;
         }
-        Ok(loaded.clone().with_state(Arc::new(store)))
+        Ok((loaded.clone().with_state(store.clone()), store))
     }
 
     /// Asks, and returns what differs from the expectation.
     async fn run(&self, loaded: &Loaded, name: &str) -> Vec<String> {
         match self.prepare(loaded, name).await {
-            Ok(plugins) => {
-                let answer = self.asked.ask(&plugins, &self.flock).await;
-                self.expect.differences(&told(answer))
+            Ok((plugins, store)) => {
+                let mut said = told(self.asked.ask(&plugins, &self.flock).await);
+                if self.expect.looks_at_keys() {
+                    said.insert("keyspace".to_owned(), keys(&store, name).await);
+                }
+                self.expect.differences(&said)
             }
             Err(problem) => vec![problem.message],
         }
     }
+}
+
+/// What the plugin remembers now, by its own names of the keys.
+async fn keys(store: &Memory, name: &str) -> Value {
+    let prefix = key_of(name, "");
+    let mut remembered = Map::new();
+    for key in store.keys(&prefix).await.unwrap_or_default() {
+        let value = store.get(&key).await.ok().flatten().unwrap_or_default();
+        let value = String::from_utf8_lossy(&value).into_owned();
+        remembered.insert(key[prefix.len()..].to_owned(), value.into());
+    }
+    remembered.into()
 }

@@ -23,6 +23,8 @@ struct Told {
     rests_seconds: f64,
     shadowed: u64,
     disagreements: u64,
+    events: u64,
+    events_dropped: u64,
     last_failure: Option<Failure>,
 }
 
@@ -78,6 +80,13 @@ impl Told {
                 text,
                 "  shadow   disagreed {} times of {}",
                 self.disagreements, self.shadowed
+            );
+        }
+        if self.events + self.events_dropped > 0 {
+            let _ = writeln!(
+                text,
+                "  events   {}, {} dropped",
+                self.events, self.events_dropped
             );
         }
         if self.rests_seconds > 0.0 {

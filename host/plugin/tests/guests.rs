@@ -174,6 +174,7 @@ pub(super) fn all_but_route() -> String {
         trap("start@0.1.0#rewrite", 1),
         trap("list@0.1.0#backends", 0),
         trap("registry-auth@0.1.0#lookup", 9),
+        trap("event@0.1.0#observe", 2),
     ];
     format!("{} {STATE}", traps.concat())
 }

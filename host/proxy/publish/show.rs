@@ -106,7 +106,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             probe_interval: Duration::from_secs(1),
         };
-        let inventory = Arc::new(Inventory::new(timing, Shutdown::new()));
+        let inventory = Arc::new(Inventory::new(timing, Arc::default(), Shutdown::new()));
         let address = "10.0.0.9".parse().unwrap();
         Published::open(address, inventory, state, Shutdown::new())
             .await

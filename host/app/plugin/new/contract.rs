@@ -6,6 +6,7 @@ use super::embedded;
 pub(super) const FILES: &[(&str, &str)] = embedded![
     "wit/body.wit",
     "wit/config.wit",
+    "wit/event.wit",
     "wit/flock.wit",
     "wit/keyspace.wit",
     "wit/list.wit",

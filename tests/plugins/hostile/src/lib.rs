@@ -2,14 +2,15 @@
 //!
 //! ```toml
 //! [plugin.config]
-//! hook = "route"          # request | route | map | start
+//! hook = "route"          # request | route | map | start | event
 //! behaviour = "loop"      # see `Behaviour`
 //! ```
 
 use std::hint::black_box;
 
 use flocker_plugin::{
-    Decision, Error, Map, Request, Route, Start, Verdict, config, map, request, route, start,
+    Decision, Error, Event, Map, Request, Route, Start, Verdict, config, event, map, request,
+    route, start,
 };
 use serde::Deserialize;
 
@@ -89,7 +90,13 @@ impl Start for Hostile {
     }
 }
 
-flocker_plugin::export!(Hostile: Request, Route, Map, Start);
+impl Event for Hostile {
+    fn observe(_notices: Vec<event::Notice>) -> Result<(), Error> {
+        misbehave("event").map(drop)
+    }
+}
+
+flocker_plugin::export!(Hostile: Request, Route, Map, Start, Event);
 
 impl Answer {
     fn json(self) -> Option<String> {

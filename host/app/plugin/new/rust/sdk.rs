@@ -20,6 +20,7 @@ const FILES: &[(&str, &str)] = embedded![
     "plugin-sdk/src/container.rs",
     "plugin-sdk/src/export.rs",
     "plugin-sdk/src/hook.rs",
+    "plugin-sdk/src/hook/event.rs",
     "plugin-sdk/src/hook/list.rs",
     "plugin-sdk/src/hook/map.rs",
     "plugin-sdk/src/hook/registry_auth.rs",
