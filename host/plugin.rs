@@ -13,7 +13,9 @@ use crate::{config::PluginConfig, state::StateStore};
 
 mod answer;
 pub mod bindings;
+mod capabilities;
 mod chain;
+mod clock;
 mod engine;
 mod failure;
 mod functions;
@@ -22,6 +24,7 @@ mod instance;
 mod journal;
 mod limits;
 mod load;
+mod outgoing;
 mod record;
 mod shadow;
 mod store;

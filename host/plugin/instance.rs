@@ -26,6 +26,7 @@ use crate::{
 
 use super::{
     Hook, PluginInfo, Scene,
+    capabilities::Capabilities,
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::{Context, Identity, View},
@@ -138,8 +139,10 @@ impl Component {
         template: InstancePre<Context>,
         functions: Functions,
     ) -> Self {
+        let name = settings.name.as_str().into();
         let identity = Identity {
-            name: settings.name.as_str().into(),
+            capabilities: Capabilities::new(&name, &settings.grants),
+            name,
             config: settings.config.clone(),
             memory: settings.memory,
         };
@@ -255,7 +258,7 @@ impl Component {
     }
 
     async fn start(&self, view: View) -> Result<Running, Failure> {
-        let context = Context::new(Arc::clone(&self.identity), view);
+        let context = Context::new(Arc::clone(&self.identity), view)?;
         let mut store = Store::new(self.template.engine(), context);
         store.limiter(|context| &mut context.limits);
         store.set_hostcall_fuel(limits::TRANSFER);
