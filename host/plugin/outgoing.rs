@@ -28,7 +28,9 @@ use tokio_rustls::{
 };
 use tokio_util::either::Either;
 use wasmtime_wasi::runtime::spawn;
-use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, Result, WasiBody, WasiHttpHooks, p2::bindings::http::types::ErrorCode,
+};
 
 use crate::config::{Grants, Scheme};
 
@@ -78,6 +80,22 @@ impl WasiHttpHooks for Requests {
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Drive)>> + Send> {
         let outgoing = Arc::clone(&self.0);
         Box::new(async move { outgoing.send(request, options.unwrap_or_default()).await })
+    }
+
+    fn p2_error_from_connect(&mut self, error: &io::Error) -> ErrorCode {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => ErrorCode::ConnectionRefused,
+            io::ErrorKind::TimedOut => ErrorCode::ConnectionTimeout,
+            _ => ErrorCode::DestinationUnavailable,
+        }
+    }
+
+    fn p2_error_from_tls(&mut self, _error: &io::Error) -> ErrorCode {
+        ErrorCode::TlsProtocolError
+    }
+
+    fn p2_error_from_hyper(&mut self, _error: &hyper::Error) -> ErrorCode {
+        ErrorCode::HttpProtocolError
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Every package the tests load.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 11] = [
     "spread",
     "label-placement",
     "fixed-backends",
@@ -16,6 +16,9 @@ const PACKAGES: [&str; 8] = [
     "refuse-privileged",
     "hostile",
     "probe",
+    "explorer",
+    "consul-backends",
+    "vault-login",
 ];
 
 /// The component of a plugin.

@@ -36,6 +36,8 @@ const FILES: &[(&str, &str)] = embedded![
     "plugin-sdk/src/import/body.rs",
     "plugin-sdk/src/import/config.rs",
     "plugin-sdk/src/import/flock.rs",
+    "plugin-sdk/src/import/http.rs",
+    "plugin-sdk/src/import/http/wire.rs",
     "plugin-sdk/src/import/keyspace.rs",
     "plugin-sdk/src/import/log.rs",
     "plugin-sdk/src/json.rs",
@@ -43,6 +45,7 @@ const FILES: &[(&str, &str)] = embedded![
     "plugin-sdk/src/testing.rs",
     "plugin-sdk/src/testing/host.rs",
     "plugin-sdk/src/types.rs",
+    "plugin-sdk/wit/http.wit",
     "wit/body.wit",
     "wit/config.wit",
     "wit/flock.wit",
@@ -109,7 +112,12 @@ mod tests {
     fn every_file_is_embedded() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let listed: Vec<_> = FILES.iter().map(|(path, _)| root.join(path)).collect();
-        let mut folders = vec![root.join(ORIGIN).join("src"), root.join("wit")];
+        let folders = [
+            format!("{ORIGIN}/src"),
+            format!("{ORIGIN}/wit"),
+            "wit".to_owned(),
+        ];
+        let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 match entry.unwrap().path() {
