@@ -68,9 +68,9 @@ impl HostWallClock for Wall {
     }
 }
 
-/// Returns the time and moves it on.
+/// Moves the time on and returns it: never zero, which Go takes for a broken clock.
 fn look(now: &AtomicU64) -> u64 {
-    now.fetch_add(STEP, Ordering::Relaxed)
+    now.fetch_add(STEP, Ordering::Relaxed) + STEP
 }
 
 /// A wait: it takes real time, and the made-up one is moved on to its end.

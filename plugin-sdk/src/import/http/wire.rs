@@ -5,8 +5,8 @@ use crate::bindings::client::wasi::{
     http::{
         outgoing_handler,
         types::{
-            ErrorCode, Fields, FutureIncomingResponse, IncomingBody, Method, OutgoingBody,
-            OutgoingRequest, Scheme, http_error_code,
+            ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method,
+            OutgoingBody, OutgoingRequest, Scheme, http_error_code,
         },
     },
     io::streams::StreamError,
@@ -93,13 +93,11 @@ fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), String> {
     Ok(finished.map_err(|_| "its body could not be written")?)
 }
 
-fn wait(answer: &FutureIncomingResponse) -> Result<Answer, String> {
+fn wait(answer: &FutureIncomingResponse) -> Result<Result<IncomingResponse, ErrorCode>, String> {
     answer.subscribe().block();
     let answer = answer.get().and_then(Result::ok);
     Ok(answer.ok_or("there is no answer")?)
 }
-
-type Answer = Result<crate::bindings::client::wasi::http::types::IncomingResponse, ErrorCode>;
 
 fn read(body: &IncomingBody, url: &Url<'_>) -> Result<Vec<u8>, String> {
     let stream = body.stream().map_err(|()| "its body is gone")?;
