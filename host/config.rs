@@ -13,6 +13,7 @@ mod address;
 mod document;
 mod file;
 mod flags;
+mod grants;
 mod keys;
 mod merge;
 mod plugins;
@@ -23,6 +24,7 @@ mod units;
 
 pub use document::{Size, document};
 pub use flags::Flags;
+pub use grants::{EnvGrant, Grants, HostGrant, Scheme, Source};
 pub use keys::{KEYS, Key};
 pub use plugins::{json, object};
 
@@ -152,6 +154,8 @@ pub struct PluginConfig {
     pub instances: usize,
     /// The headers that the `request` hook sees, in lower case.
     pub headers: Vec<String>,
+    /// What it may do beyond computing.
+    pub grants: Grants,
     /// The plugin's own table.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
@@ -171,6 +175,7 @@ impl PluginConfig {
             headers: ["authorization", "content-type", "user-agent"]
                 .map(str::to_owned)
                 .into(),
+            grants: Grants::default(),
             config: serde_json::Map::new(),
         }
     }

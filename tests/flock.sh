@@ -25,6 +25,8 @@ iptables iptables
 nsenter util-linux
 docker-registry docker-registry
 htpasswd apache2-utils
+nginx nginx
+openssl openssl
 pgrep procps
 podman podman
 python3 python3"
@@ -34,6 +36,8 @@ python3 python3"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     # Debian's packages would start a daemon of their own where there is an init system; nothing here needs it.
+    # nginx would take port 80.
+    if [[ " ${missing[*]} " == *" nginx "* ]] && [ -d /run/systemd/system ]; then systemctl mask nginx; fi
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   fi
   # From Debian 13 on the client is a package of its own.

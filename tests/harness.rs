@@ -14,10 +14,11 @@ mod process;
 mod real_flock;
 mod same;
 mod scope;
+mod web;
 
 pub(crate) use clients::Client;
 pub(crate) use fake_docker::{Answer, FakeDocker, Request, container};
-pub(crate) use flockerd::{Flockerd, Front};
+pub(crate) use flockerd::{Builder, Flockerd, Front};
 pub(crate) use http::{Connection, Reply, Target};
 pub(crate) use languages::{Language, component, toolchain};
 pub(crate) use launch::binary;
@@ -28,3 +29,4 @@ pub(crate) use process::{Output, Running, run};
 pub(crate) use real_flock::{NODES, Node, Registry, flock};
 pub(crate) use same::{Player, Step, differences, same_as_one_daemon, step, tar};
 pub(crate) use scope::Scope;
+pub(crate) use web::Web;

@@ -11,6 +11,8 @@ mod harness;
 mod author;
 /// Builds, classic and BuildKit.
 mod builds;
+/// What plugins may do beyond computing.
+mod capabilities;
 /// The command line and the configuration.
 mod cli;
 /// Programs that people use.

@@ -84,6 +84,13 @@ pub(super) struct Plugin {
     pub(super) instances: Option<Spanned<Scalar>>,
     pub(super) headers: Option<Vec<Spanned<String>>>,
     #[serde(default)]
+    pub(super) http: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) env: Vec<Spanned<String>>,
+    pub(super) dir: Option<Spanned<Scalar>>,
+    pub(super) clocks: Option<Spanned<Scalar>>,
+    pub(super) random: Option<Spanned<Scalar>>,
+    #[serde(default)]
     pub(super) config: toml::Table,
 }
 

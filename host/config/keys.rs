@@ -163,6 +163,31 @@ pub const KEYS: &[Key] = &[
         Some(r#"["authorization", "content-type", "user-agent"]"#),
         "the headers that the `request` hook sees",
     ),
+    key(
+        "plugin.http",
+        Some("[]"),
+        "the hosts that it may call by HTTP: `host`, `host:port`, `https://host` or `*.example.org`",
+    ),
+    key(
+        "plugin.env",
+        Some("[]"),
+        "the environment that it sees: `KEY` as flockerd has it, or `KEY=value`",
+    ),
+    key(
+        "plugin.dir",
+        None,
+        "a directory that it may read, as its `/`; relative to the configuration file",
+    ),
+    key(
+        "plugin.clocks",
+        Some(r#""fixed""#),
+        "the time that it sees: `fixed`, always 2000-01-01, or `real`",
+    ),
+    key(
+        "plugin.random",
+        Some(r#""fixed""#),
+        "the random numbers that it gets: `fixed`, always the same, or `real`",
+    ),
     key("plugin.config", Some("{}"), "the plugin's own table"),
     key(
         "network_driver",

@@ -2,13 +2,14 @@
 
 use std::{
     ffi::OsString,
-    path::{self, Path},
+    path::{self, Path, PathBuf},
 };
 
 use serde_json::{Map, Value};
 
 use super::{
-    InstancePolicy, OnFailure, PluginConfig, Problem, address, file,
+    Grants, HostGrant, InstancePolicy, OnFailure, PluginConfig, Problem, Source, address, file,
+    grants,
     reader::{Problems, Reader, choice},
     units,
 };
@@ -17,6 +18,7 @@ const INSTANCES: &[(&str, InstancePolicy)] = &[
     ("fresh", InstancePolicy::Fresh),
     ("warm", InstancePolicy::Warm),
 ];
+const SOURCES: &[(&str, Source)] = &[("fixed", Source::Fixed), ("real", Source::Real)];
 const FAILURES: &[(&str, OnFailure)] = &[("refuse", OnFailure::Refuse), ("skip", OnFailure::Skip)];
 
 /// The most linear memory a component can address, in bytes.
@@ -43,8 +45,36 @@ pub(super) fn from_file(given: file::Plugin, reader: &mut Reader<'_>) -> Option<
     if let Some(headers) = &given.headers {
         plugin.headers = reader.list(headers, header);
     }
+    plugin.grants = granted(&given, reader);
     plugin.config = object(given.config);
     Some(plugin)
+}
+
+fn granted(given: &file::Plugin, reader: &mut Reader<'_>) -> Grants {
+    let mut grants = Grants {
+        http: reader.list(&given.http, HostGrant::parse),
+        env: reader.list(&given.env, grants::env),
+        ..Grants::default()
+    };
+    let folder = reader.folder();
+    grants.dir = reader.optional(given.dir.as_ref(), |dir| directory(folder, dir));
+    reader.set(&mut grants.clocks, given.clocks.as_ref(), source);
+    reader.set(&mut grants.random, given.random.as_ref(), source);
+    grants
+}
+
+fn directory(folder: &Path, text: &str) -> Result<PathBuf, Problem> {
+    if text.is_empty() {
+        return Err(Problem::new(
+            "the directory is empty",
+            "give a path, or leave `dir` out",
+        ));
+    }
+    Ok(folder.join(text))
+}
+
+fn source(text: &str) -> Result<Source, Problem> {
+    choice(text, SOURCES)
 }
 
 /// Replaces the chain by the paths given, each with the settings the file has for it.

@@ -80,6 +80,11 @@ timeout = "2s"
 memory = "512KiB"
 instances = 3
 headers = ["X-Team"]
+http = ["consul:8500"]
+env = ["TOKEN", "MODE=calm"]
+dir = "rules"
+clocks = "real"
+random = "real"
 [plugin.config]
 teams = ["a", "b"]
 since = 2026-01-02
@@ -110,6 +115,18 @@ fn a_full_file_sets_everything() {
         memory: 512 << 10,
         instances: 3,
         headers: vec!["x-team".to_owned()],
+        grants: Grants {
+            http: vec![HostGrant::parse("consul:8500").unwrap()],
+            env: [("TOKEN", None), ("MODE", Some("calm"))]
+                .map(|(name, value)| EnvGrant {
+                    name: name.to_owned(),
+                    value: value.map(str::to_owned),
+                })
+                .into(),
+            dir: Some(written.path("rules")),
+            clocks: Source::Real,
+            random: Source::Real,
+        },
         config: serde_json::from_str(
             r#"{"teams": ["a", "b"], "since": "2026-01-02", "limits": {"share": 0.5, "hard": true}}"#,
         )

@@ -7,6 +7,8 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+
 use crate::config::PluginConfig;
 
 use super::{bindings, imports::Context, limits};
@@ -23,6 +25,11 @@ pub(super) fn linker(configs: &[PluginConfig]) -> Result<Linker<Context>> {
     tick(&engine)?;
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    // The clock that a plugin was granted instead of the one that is always real.
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?;
+    linker.allow_shadowing(false);
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?;
     Ok(linker)
 }

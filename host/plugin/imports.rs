@@ -5,14 +5,19 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::state::StateStore;
 
 use super::{
     Scene,
     bindings::flocker::plugin::{body, config, flock, keyspace, log},
-    journal::{Channel, Journal},
+    capabilities::Capabilities,
+    clock::Clock,
+    failure::Failure,
+    journal::Journal,
     limits::{self, Limits},
+    outgoing::Requests,
     types,
 };
 
@@ -28,6 +33,7 @@ pub(super) struct Identity {
     pub(super) config: Map<String, Value>,
     /// Linear memory per instance, in bytes.
     pub(super) memory: usize,
+    pub(super) capabilities: Capabilities,
 }
 
 /// What the imports show during one call.
@@ -44,28 +50,33 @@ pub(super) struct Context {
     identity: Arc<Identity>,
     view: View,
     journal: Journal,
-    wasi: WasiCtx,
-    table: ResourceTable,
+    pub(super) wasi: WasiCtx,
+    pub(super) table: ResourceTable,
+    pub(super) clock: Clock,
+    http: WasiHttpCtx,
+    requests: Requests,
     pub(super) limits: Limits,
 }
 
 impl Context {
-    pub(super) fn new(identity: Arc<Identity>, view: View) -> Self {
+    /// # Errors
+    /// When something that was granted is not there.
+    pub(super) fn new(identity: Arc<Identity>, view: View) -> Result<Self, Failure> {
         let journal = Journal::new(Arc::clone(&identity.name), view.hook);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::RESOURCES);
-        let wasi = WasiCtx::builder()
-            .stdout(journal.stream(Channel::Out))
-            .stderr(journal.stream(Channel::Err))
-            .build();
-        Self {
+        let clock = identity.capabilities.clock();
+        Ok(Self {
             limits: Limits::new(identity.memory),
+            wasi: identity.capabilities.wasi(&journal, &clock)?,
+            http: WasiHttpCtx::new(),
+            requests: identity.capabilities.requests(),
             identity,
             view,
             journal,
-            wasi,
             table,
-        }
+            clock,
+        })
     }
 
     /// Prepares a kept instance for its next call.
@@ -94,6 +105,16 @@ impl WasiView for Context {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Context {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.requests,
+            table: &mut self.table,
+            ctx: &mut self.http,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
 use super::{
     Hook, PluginInfo, Scene,
     aside::{aside_when_busy, can_step_aside},
+    capabilities::Capabilities,
     events::Queue,
     failure::Failure,
     functions::{Functions, Mistyped},
@@ -151,8 +152,10 @@ impl Component {
         template: InstancePre<Context>,
         functions: Functions,
     ) -> Self {
+        let name = settings.name.as_str().into();
         let identity = Identity {
-            name: settings.name.as_str().into(),
+            capabilities: Capabilities::new(&name, &settings.grants),
+            name,
             config: settings.config.clone(),
             memory: settings.memory,
         };
@@ -258,7 +261,7 @@ impl Component {
     }
 
     async fn start(&self, view: View) -> Result<Running, Failure> {
-        let context = Context::new(Arc::clone(&self.identity), view);
+        let context = Context::new(Arc::clone(&self.identity), view)?;
         let mut store = Store::new(self.template.engine(), context);
         store.limiter(|context| &mut context.limits);
         store.set_hostcall_fuel(limits::TRANSFER);

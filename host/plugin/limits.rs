@@ -11,6 +11,12 @@ pub(super) const TRANSFER: usize = 16 << 20;
 /// The bytes of one JSON answer.
 pub(super) const JSON: usize = 8 << 20;
 
+/// The bytes of the body of an HTTP request of a plugin's, and of its answer.
+pub(super) const HTTP_BODY: usize = 16 << 20;
+
+/// The HTTP connections of a plugin, all its instances together; further requests wait.
+pub(super) const CONNECTIONS: usize = 64;
+
 /// The resources (streams, timers) that WASI keeps for an instance.
 pub(super) const RESOURCES: usize = 1000;
 

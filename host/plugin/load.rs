@@ -29,11 +29,12 @@ const VERSION: &str = "0.1.0";
 const COMPATIBLE: &str = "0.1.";
 
 /// Whose interfaces a plugin may import; which of them there are, the linker knows.
-const OFFERED: [&str; 7] = [
+const OFFERED: [&str; 8] = [
     "flocker:plugin/",
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
+    "wasi:http/",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",
@@ -109,7 +110,7 @@ impl Cause {
                 "export one or more of request, route, map, start, list, registry-auth, event, state"
             }
             Self::NotOffered { .. } => {
-                "a plugin may import log, config, keyspace, flock, body, and WASI 0.2 without http"
+                "a plugin may import log, config, keyspace, flock, body, and WASI 0.2"
             }
             Self::Unstartable { .. } => {
                 "its log may say more; `memory` and `timeout` in its configuration may be too small"

@@ -14,6 +14,16 @@ pub mod imports {
     });
 }
 
+#[cfg(target_family = "wasm")]
+pub mod client {
+    //! WASI's HTTP client. What is not used of it leaves nothing behind in the component.
+    wit_bindgen::generate!({
+        world: "client",
+        path: "wit/http.wit",
+        generate_all,
+    });
+}
+
 macro_rules! hook {
     ($module:ident, $world:literal, $export:literal) => {
         pub mod $module {

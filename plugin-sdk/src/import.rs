@@ -3,6 +3,7 @@
 pub mod body;
 pub mod config;
 pub mod flock;
+pub mod http;
 pub mod keyspace;
 pub mod log;
 

@@ -79,7 +79,7 @@ pub use hook::{
     start::{self, Start},
     state::{self, State},
 };
-pub use import::{body, config, flock, keyspace, log};
+pub use import::{body, config, flock, http, keyspace, log};
 
 #[doc(hidden)]
 pub mod bindings;

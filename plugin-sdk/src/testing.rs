@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Backend, Client, Health,
     event::{DockerEvent, Notice, What},
+    http,
     request::Call,
     route::{Request, Subject},
 };
@@ -45,6 +46,8 @@ struct Scene {
     body: Result<Option<String>, String>,
     keyspace: BTreeMap<String, Vec<u8>>,
     log: Vec<String>,
+    answers: BTreeMap<String, http::Response>,
+    requests: Vec<http::Request>,
 }
 
 impl Default for Scene {
@@ -55,6 +58,8 @@ impl Default for Scene {
             body: Ok(None),
             keyspace: BTreeMap::new(),
             log: Vec::new(),
+            answers: BTreeMap::new(),
+            requests: Vec::new(),
         }
     }
 }
@@ -90,6 +95,12 @@ impl Flock {
         self
     }
 
+    /// Sets what a request such as `GET http://consul:8500/v1/status/leader` is answered; others fail.
+    pub fn answer(mut self, request: &str, response: http::Response) -> Self {
+        self.scene.answers.insert(request.into(), response);
+        self
+    }
+
     /// Calls a hook with this flock behind the imports. Keys and log lines stay for the next call.
     pub fn call<T>(&mut self, hook: impl FnOnce() -> T) -> T {
         let _behind = Behind::enter(self);
@@ -99,6 +110,11 @@ impl Flock {
     /// Returns what the plugin logged: `info looking around`.
     pub fn log(&self) -> &[String] {
         &self.scene.log
+    }
+
+    /// Returns what the plugin sent by HTTP.
+    pub fn requests(&self) -> &[http::Request] {
+        &self.scene.requests
     }
 
     /// Returns the plugin's keys. A time to live never ends here.

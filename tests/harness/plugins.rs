@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Every package the tests load.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 12] = [
     "spread",
     "label-placement",
     "fixed-backends",
@@ -17,6 +17,9 @@ const PACKAGES: [&str; 9] = [
     "event-log",
     "hostile",
     "probe",
+    "explorer",
+    "consul-backends",
+    "vault-login",
 ];
 
 /// The component of a plugin.

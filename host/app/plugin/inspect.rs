@@ -8,26 +8,43 @@ use std::{
 
 use super::Desk;
 use crate::{
-    config::{Flags, Problem},
+    config::{Flags, Grants, Problem, Source},
     plugin::{Hook, Import, PluginInfo, digest},
 };
 
 /// The contract's package, as imports and exports name it.
 const CONTRACT: &str = "flocker:plugin/";
 
-/// What flockerd gives a plugin that wants something of WASI.
-const WASI: [(&str, &str); 7] = [
-    (
-        "wasi:cli/",
-        "command line (no arguments, no environment; output goes to the log)",
-    ),
-    ("wasi:clocks/", "clocks"),
-    ("wasi:filesystem/", "files (there are none)"),
-    ("wasi:http/", "http (not offered)"),
-    ("wasi:io/", "streams"),
-    ("wasi:random/", "random numbers"),
-    ("wasi:sockets/", "network (every use is refused)"),
+/// What a plugin can want of WASI, and what the configuration grants.
+const WASI: [(&str, Granted); 8] = [
+    ("wasi:cli/", |_| {
+        "command line: no arguments, output goes to the log".to_owned()
+    }),
+    ("wasi:cli/environment", |grants| {
+        let names = grants.env.iter().map(|grant| grant.name.as_str());
+        format!("environment: {}", listed(names, "empty, see `env`"))
+    }),
+    ("wasi:clocks/", |grants| {
+        format!("clocks: {}", source(grants.clocks, "clocks"))
+    }),
+    ("wasi:filesystem/", |grants| match &grants.dir {
+        Some(dir) => format!("files: read {}", dir.display()),
+        None => "files: none, see `dir`".to_owned(),
+    }),
+    ("wasi:http/", |grants| {
+        let hosts: Vec<_> = grants.http.iter().map(ToString::to_string).collect();
+        let hosts = hosts.iter().map(String::as_str);
+        format!("http: {}", listed(hosts, "no host, see `http`"))
+    }),
+    ("wasi:io/", |_| "streams".to_owned()),
+    ("wasi:random/", |grants| {
+        format!("random numbers: {}", source(grants.random, "random"))
+    }),
+    ("wasi:sockets/", |_| "sockets: none".to_owned()),
 ];
+
+/// Says what is granted.
+type Granted = fn(&Grants) -> String;
 
 /// Tells about every file. Returns the report and whether all of them fit.
 pub(super) async fn check(files: &[PathBuf], flags: &Flags) -> (String, bool) {
@@ -35,9 +52,9 @@ pub(super) async fn check(files: &[PathBuf], flags: &Flags) -> (String, bool) {
     let mut well = true;
     for file in files {
         match inspect(file, flags).await {
-            Ok(info) => {
+            Ok((info, grants)) => {
                 let _ = writeln!(report, "ok    {}", file.display());
-                describe(&info, &mut report);
+                describe(&info, &grants, &mut report);
             }
             Err(problem) => {
                 well = false;
@@ -50,14 +67,15 @@ pub(super) async fn check(files: &[PathBuf], flags: &Flags) -> (String, bool) {
     (report, well)
 }
 
-async fn inspect(file: &Path, flags: &Flags) -> Result<PluginInfo, Problem> {
-    let desk = Desk::with(file, flags)?;
+async fn inspect(file: &Path, flags: &Flags) -> Result<(PluginInfo, Grants), Problem> {
+    let mut desk = Desk::with(file, flags)?;
     let loaded = desk.load(&desk.chain[0]).await?;
     let unknown = || Problem::new("it is no plugin", "give a component");
-    loaded.infos().pop().ok_or_else(unknown)
+    let info = loaded.infos().pop().ok_or_else(unknown)?;
+    Ok((info, std::mem::take(&mut desk.plugin().grants)))
 }
 
-fn describe(info: &PluginInfo, report: &mut String) {
+fn describe(info: &PluginInfo, grants: &Grants, report: &mut String) {
     let hooks: Vec<&str> = info.hooks.iter().copied().map(Hook::name).collect();
     row(report, "hooks", &hooks.join(", "));
     row(report, "contract", &contract(info).join(", "));
@@ -66,7 +84,11 @@ fn describe(info: &PluginInfo, report: &mut String) {
         .iter()
         .partition(|import| import.interface.starts_with(CONTRACT));
     row(report, "imports", &functions(&ours).join(", "));
-    row(report, "wasi", &capabilities(&foreign).join(", "));
+    let mut name = "wasi";
+    for line in capabilities(&foreign, grants) {
+        row(report, name, &line);
+        name = "";
+    }
 }
 
 /// The versions of the contract that it names: one, unless parts of it were built apart.
@@ -95,14 +117,31 @@ fn functions(imports: &[&Import]) -> Vec<String> {
     imports.iter().flat_map(of).collect()
 }
 
-fn capabilities(imports: &[&Import]) -> Vec<&'static str> {
+/// What it wants of WASI, and what it is granted, one line each.
+fn capabilities(imports: &[&Import], grants: &Grants) -> Vec<String> {
     let wanted = |prefix: &str| {
         imports
             .iter()
             .any(|import| import.interface.starts_with(prefix))
     };
     let rows = WASI.iter().filter(|(prefix, _)| wanted(prefix));
-    rows.map(|(_, words)| *words).collect()
+    rows.map(|(_, granted)| granted(grants)).collect()
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>, none: &str) -> String {
+    let names = names.collect::<Vec<_>>().join(", ");
+    if names.is_empty() {
+        none.to_owned()
+    } else {
+        names
+    }
+}
+
+fn source(source: Source, key: &str) -> String {
+    match source {
+        Source::Fixed => format!("fixed, see `{key}`"),
+        Source::Real => "real".to_owned(),
+    }
 }
 
 /// What can be said of any file.

@@ -39,6 +39,21 @@ fn what_is_wrong_is_said_with_its_place_and_a_hint() {
             "write tcp://host:port or unix:///path",
         ),
         (
+            "[[plugin]]\npath = \"a\"\nhttp = [\"ok:1\", \"http://a/b\"]",
+            "3:17: `http://a/b` is not a host that a plugin can be granted",
+            "write consul.internal:8500, https://vault.internal or *.example.org, without a path",
+        ),
+        (
+            "[[plugin]]\npath = \"a\"\nenv = [\"=x\"]",
+            "3:8: `` is not the name of a variable",
+            "write KEY for flockerd's own, or KEY=value",
+        ),
+        (
+            "[[plugin]]\npath = \"a\"\nclocks = \"slow\"",
+            "3:10: `slow` has no meaning here",
+            "write fixed or real",
+        ),
+        (
             "grace = 5",
             "1:9: `5` is not a duration",
             "write a whole number and a unit: 250ms, 5s, 1m or 1h",

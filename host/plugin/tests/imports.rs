@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::Grants;
 use crate::plugin::{
     bindings::flocker::plugin::{body, config, flock, keyspace},
+    capabilities::Capabilities,
     imports::{Context, Identity, View},
 };
 
@@ -18,8 +20,10 @@ impl JsonBody for Body {
 }
 
 fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Context {
+    let name = "pet".into();
     let identity = Identity {
-        name: "pet".into(),
+        capabilities: Capabilities::new(&name, &Grants::default()),
+        name,
         config: json!({"text": "as it is", "list": [1, "two"]})
             .as_object()
             .unwrap()
@@ -31,7 +35,7 @@ fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Context {
         scene,
         keyspace,
     };
-    Context::new(Arc::new(identity), view)
+    Context::new(Arc::new(identity), view).unwrap()
 }
 
 #[test]

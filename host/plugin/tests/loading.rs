@@ -16,7 +16,8 @@ async fn a_plugin_that_does_not_fit_is_told_apart() {
     let mistyped = "package flocker:plugin@0.1.3; interface route { place: func(); } world guest { export route; }";
     let unknown =
         "package flocker:plugin@0.1.0; interface fly { fly: func(); } world guest { export fly; }";
-    let http = "package wasi:http@0.2.6; interface outgoing { send: func(); } world guest { import outgoing; }";
+    let foreign =
+        "package wasi:nn@0.2.6; interface graph { load: func(); } world guest { import graph; }";
     let missing = "package flocker:plugin@0.1.0; interface route { place: func(); } interface log { shout: func(); }
         world guest { import log; export route; }";
     let none = "package my:tool@1.0.0; world guest { export run: func(); }";
@@ -52,9 +53,9 @@ async fn a_plugin_that_does_not_fit_is_told_apart() {
             "registry-auth",
         ),
         (
-            guests::foreign(http),
-            "it imports wasi:http/outgoing@0.2.6, which flockerd does not offer",
-            "without http",
+            guests::foreign(foreign),
+            "it imports wasi:nn/graph@0.2.6, which flockerd does not offer",
+            "WASI 0.2",
         ),
         (guests::foreign(missing), "its imports do not fit", "wit/"),
         (

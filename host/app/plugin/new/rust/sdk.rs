@@ -32,6 +32,8 @@ const FILES: &[(&str, &str)] = embedded![
     "plugin-sdk/src/import/body.rs",
     "plugin-sdk/src/import/config.rs",
     "plugin-sdk/src/import/flock.rs",
+    "plugin-sdk/src/import/http.rs",
+    "plugin-sdk/src/import/http/wire.rs",
     "plugin-sdk/src/import/keyspace.rs",
     "plugin-sdk/src/import/log.rs",
     "plugin-sdk/src/json.rs",
@@ -39,6 +41,7 @@ const FILES: &[(&str, &str)] = embedded![
     "plugin-sdk/src/testing.rs",
     "plugin-sdk/src/testing/host.rs",
     "plugin-sdk/src/types.rs",
+    "plugin-sdk/wit/http.wit",
 ];
 
 /// The files with their paths in a plugin's folder.
@@ -91,7 +94,8 @@ mod tests {
     fn every_file_is_embedded() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let listed: Vec<_> = FILES.iter().map(|(path, _)| root.join(path)).collect();
-        let mut folders = vec![root.join(ORIGIN).join("src")];
+        let folders = [format!("{ORIGIN}/src"), format!("{ORIGIN}/wit")];
+        let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 match entry.unwrap().path() {

@@ -1,0 +1,317 @@
+//! The HTTP requests of plugins: to granted hosts only, each over a connection of its own.
+//!
+//! The name of the host is checked, not the address behind it. Redirects are the plugin's business: where they lead is
+//! another request, checked like the first.
+
+use std::{error::Error as _, future::Future, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{
+    HeaderValue, Method, Request, Response, Uri,
+    header::HOST,
+    uri::{PathAndQuery, Scheme as UriScheme},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{self, ClientConfig, crypto::aws_lc_rs, pki_types::ServerName},
+};
+use tokio_util::either::Either;
+use wasmtime_wasi::runtime::spawn;
+use wasmtime_wasi_http::{
+    Error, RequestOptions, Result, WasiBody, WasiHttpHooks, p2::bindings::http::types::ErrorCode,
+};
+
+use crate::config::{Grants, Scheme};
+
+use super::limits::{CONNECTIONS, HTTP_BODY};
+
+/// How long a connection takes at most, and how long a host may be silent. The plugin's own timeout is mostly shorter;
+/// these end what a warm instance left behind.
+const CONNECT: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What drives a connection until its answer is read.
+type Drive = Box<dyn Future<Output = Result<()>> + Send>;
+
+/// The requests of one plugin.
+pub(super) struct Outgoing {
+    plugin: Arc<str>,
+    grants: Grants,
+    /// Held by connections.
+    seats: Arc<Semaphore>,
+    /// Made for the first request that needs it: it reads all certificates of the system.
+    tls: OnceCell<TlsConnector>,
+}
+
+/// What `wasi:http` of one instance asks.
+pub(super) struct Requests(Arc<Outgoing>);
+
+/// Where a request goes.
+struct Target {
+    scheme: Scheme,
+    /// In lower case, an IPv6 address in brackets.
+    host: String,
+    port: u16,
+}
+
+impl Requests {
+    pub(super) fn new(outgoing: Arc<Outgoing>) -> Self {
+        Self(outgoing)
+    }
+}
+
+impl WasiHttpHooks for Requests {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<()>> + Send>,
+    ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Drive)>> + Send> {
+        let outgoing = Arc::clone(&self.0);
+        Box::new(async move { outgoing.send(request, options.unwrap_or_default()).await })
+    }
+
+    fn p2_error_from_connect(&mut self, error: &io::Error) -> ErrorCode {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => ErrorCode::ConnectionRefused,
+            io::ErrorKind::TimedOut => ErrorCode::ConnectionTimeout,
+            _ => ErrorCode::DestinationUnavailable,
+        }
+    }
+
+    fn p2_error_from_tls(&mut self, _error: &io::Error) -> ErrorCode {
+        ErrorCode::TlsProtocolError
+    }
+
+    fn p2_error_from_hyper(&mut self, _error: &hyper::Error) -> ErrorCode {
+        ErrorCode::HttpProtocolError
+    }
+}
+
+impl Outgoing {
+    pub(super) fn new(plugin: Arc<str>, grants: &Grants) -> Self {
+        Self {
+            plugin,
+            grants: grants.clone(),
+            seats: Arc::new(Semaphore::new(CONNECTIONS)),
+            tls: OnceCell::new(),
+        }
+    }
+
+    async fn send(
+        &self,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<(Response<WasiBody>, Drive)> {
+        let target = Target::of(request.uri())?;
+        self.check(&target, request.method())?;
+        let seats = Arc::clone(&self.seats);
+        let seat = seats.acquire_owned().await;
+        let seat = seat.map_err(|_| Error::ConnectionLimitReached)?;
+        let exchanged = self.exchange(&target, request, options, seat).await;
+        exchanged.inspect_err(|error| {
+            let (plugin, host) = (&*self.plugin, target.to_string());
+            tracing::warn!(plugin, host, %error, "a plugin's request failed");
+        })
+    }
+
+    fn check(&self, target: &Target, method: &Method) -> Result<()> {
+        // It asks a proxy for a tunnel, to whatever host.
+        if method == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        let Target { scheme, host, port } = target;
+        if self.grants.allow(*scheme, host, *port) {
+            return Ok(());
+        }
+        let grant = format!("http = [\"{host}:{port}\"]");
+        let (plugin, host) = (&*self.plugin, target.to_string());
+        tracing::warn!(
+            plugin,
+            host,
+            grant,
+            "a plugin called a host that it is not granted"
+        );
+        Err(Error::HttpRequestDenied)
+    }
+
+    async fn exchange(
+        &self,
+        target: &Target,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+        seat: OwnedSemaphorePermit,
+    ) -> Result<(Response<WasiBody>, Drive)> {
+        let patience = options.connect_timeout.unwrap_or(CONNECT);
+        let connected = timeout(patience, self.connect(target)).await;
+        let stream = connected.map_err(|_| Error::ConnectionTimeout)??;
+        let shaken = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(broken)?;
+        // Dropped with the answer, and with the instance: the connection then ends.
+        let driven = spawn(connection);
+        let patience = options.first_byte_timeout.unwrap_or(SILENCE);
+        let answered = timeout(patience, sender.send_request(origin_form(target, request)?)).await;
+        let answer = answered
+            .map_err(|_| Error::HttpResponseTimeout)?
+            .map_err(broken)?;
+        let patience = options.between_bytes_timeout.unwrap_or(SILENCE);
+        let drive = async move {
+            // What went wrong the body tells.
+            let _ = driven.await;
+            drop(seat);
+            Ok(())
+        };
+        Ok((answer.map(|body| arriving(body, patience)), Box::new(drive)))
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Either<TcpStream, TlsStream<TcpStream>>> {
+        let name = target.host.trim_matches(['[', ']']);
+        let stream = tcp(name, target.port).await?;
+        if target.scheme == Scheme::Http {
+            return Ok(Either::Left(stream));
+        }
+        let server = ServerName::try_from(name.to_owned());
+        let server = server.map_err(|_| Error::HttpRequestUriInvalid)?;
+        let tls = self.tls.get_or_try_init(trusting).await?;
+        let secured = tls.connect(server, stream).await.map_err(insecure)?;
+        Ok(Either::Right(secured))
+    }
+}
+
+impl Target {
+    /// # Errors
+    /// When the URI says more than a host and a port, such as a user.
+    fn of(uri: &Uri) -> Result<Self> {
+        let scheme = match uri.scheme() {
+            Some(scheme) if *scheme == UriScheme::HTTP => Scheme::Http,
+            Some(scheme) if *scheme == UriScheme::HTTPS => Scheme::Https,
+            _ => return Err(Error::HttpRequestUriInvalid),
+        };
+        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+        let host = authority.host();
+        let plain = match authority.port_u16() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        if host.is_empty() || plain != authority.as_str() {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        Ok(Self {
+            scheme,
+            host: host.to_ascii_lowercase(),
+            port: authority.port_u16().unwrap_or(scheme.port()),
+        })
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { scheme, host, port } = self;
+        write!(f, "{}://{host}:{port}", scheme.name())
+    }
+}
+
+async fn tcp(name: &str, port: u16) -> Result<TcpStream> {
+    let addresses = lookup_host((name, port)).await;
+    let addresses: Vec<_> = addresses.map_err(|error| unknown(&error))?.collect();
+    TcpStream::connect(&*addresses)
+        .await
+        .map_err(Error::Connect)
+}
+
+/// TLS that trusts what the system trusts.
+async fn trusting() -> Result<TlsConnector> {
+    let made = tokio::task::spawn_blocking(|| {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_platform_verifier()?
+            .with_no_client_auth();
+        Ok::<_, rustls::Error>(TlsConnector::from(Arc::new(config)))
+    });
+    let made = made.await.map_err(|panic| panic.to_string());
+    let made = made.and_then(|made| made.map_err(|error| error.to_string()));
+    made.map_err(|reason| Error::InternalError(Some(format!("there is no TLS: {reason}"))))
+}
+
+/// The request as it is written to the host itself, its body no longer than allowed.
+fn origin_form(target: &Target, request: Request<WasiBody>) -> Result<Request<WasiBody>> {
+    let (mut parts, body) = request.into_parts();
+    let host = match target.port == target.scheme.port() {
+        true => target.host.clone(),
+        false => format!("{}:{}", target.host, target.port),
+    };
+    let host = HeaderValue::try_from(host).map_err(|_| Error::HttpRequestUriInvalid)?;
+    parts.headers.insert(HOST, host);
+    let path = parts.uri.path_and_query().cloned();
+    parts.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    let body = Limited::new(body, HTTP_BODY)
+        .map_err(too_long)
+        .boxed_unsync();
+    Ok(Request::from_parts(parts, body))
+}
+
+fn too_long(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    if error.is::<LengthLimitError>() {
+        return Error::HttpRequestBodySize(Some(HTTP_BODY as u64));
+    }
+    let own = error.downcast::<Error>();
+    own.map_or_else(
+        |other| Error::InternalError(Some(other.to_string())),
+        |own| *own,
+    )
+}
+
+/// The body of an answer as it comes, no longer than allowed, with no longer pauses than allowed.
+fn arriving(body: Incoming, patience: Duration) -> WasiBody {
+    let frames = stream::try_unfold((body, HTTP_BODY), move |(mut body, left)| async move {
+        let frame = timeout(patience, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| Error::ConnectionReadTimeout)? else {
+            return Ok(None);
+        };
+        let frame = frame.map_err(broken)?;
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let left = left.checked_sub(length);
+        let left = left.ok_or(Error::HttpResponseBodySize(Some(HTTP_BODY as u64)))?;
+        Ok(Some((frame, (body, left))))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+fn unknown(error: &io::Error) -> Error {
+    let rcode = Some(error.to_string());
+    Error::DnsError {
+        rcode,
+        info_code: None,
+    }
+}
+
+fn insecure(error: io::Error) -> Error {
+    let reason = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match reason {
+        // The code for this has no room for the reason, without which nobody can mend it.
+        Some(rustls::Error::InvalidCertificate(_)) => Error::InternalError(Some(error.to_string())),
+        _ => Error::Tls(error),
+    }
+}
+
+/// What went wrong with an exchange; perhaps it was the plugin's own body.
+fn broken(error: hyper::Error) -> Error {
+    let own = error.source().and_then(|source| source.downcast_ref());
+    match own {
+        Some(Error::HttpRequestBodySize(size)) => Error::HttpRequestBodySize(*size),
+        _ if error.is_incomplete_message() => Error::HttpResponseIncomplete,
+        _ => Error::Hyper(error),
+    }
+}
