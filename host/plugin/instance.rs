@@ -51,7 +51,7 @@ pub(super) struct Component {
     seats: Seats,
     /// One, for the `event` hook: what is told after the fact takes no instance away from a call.
     ear: Seats,
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
     /// Held by shadow calls: those beyond are left out.
     pub(super) shadows: Arc<Semaphore>,
 }
@@ -108,9 +108,15 @@ impl Plugin {
             (Seats::Fresh(permits), Seats::Fresh(_)) => Seats::Fresh(permits.clone()),
             (_, seats) => seats,
         };
-        let component = Arc::new(Component { seats, ..component });
+        let record = self.component.record.clone();
+        record.forgive();
+        let component = Component {
+            seats,
+            record,
+            ..component
+        };
         Self {
-            component,
+            component: Arc::new(component),
             keyspace: self.keyspace.clone(),
             events: self.events.clone(),
         }
@@ -167,7 +173,7 @@ impl Component {
             functions,
             digest,
             template,
-            record: Record::default(),
+            record: Arc::default(),
             shadows: Arc::new(Semaphore::new(SHADOWS)),
         }
     }

@@ -57,6 +57,22 @@ async fn a_plugin_that_keeps_state_stays() {
     assert!(matches!(plugins.reload("p").await, Ok(Reload::KeepsState)));
 }
 
+#[tokio::test]
+async fn a_new_file_ends_the_rest_and_the_tally_goes_on() {
+    let folder = Folder::new();
+    let config = folder.plugin("p", &guests::route("unreachable", ""));
+    let old = plugins(std::slice::from_ref(&config)).await;
+    for _ in 0..5 {
+        assert!(place(&old).await.is_err());
+    }
+    assert!(old.tallies()[0].rests.is_some());
+    fs::write(&config.path, guests::decision(Some("node1"), None)).unwrap();
+    let new = fresh(&old).await;
+    assert_eq!(chosen(&new).await.as_deref(), Some("NODE1"));
+    let tally = new.tallies().swap_remove(0);
+    assert_eq!((tally.calls, tally.failures, tally.rests), (6, 5, None));
+}
+
 #[test]
 fn a_thousand_reloads_leak_nothing() {
     // In a process of its own: what other tests take beside it would count as leaked.
