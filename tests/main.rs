@@ -35,6 +35,8 @@ mod hostile;
 mod hosts;
 /// Images of several hosts as of one.
 mod images;
+/// Plugins that remember by the standard `wasi:keyvalue`.
+mod keyvalue;
 /// One plugin in several languages.
 mod languages;
 /// The layers of the source.

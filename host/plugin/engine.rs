@@ -9,7 +9,7 @@ use wasmtime::{
 
 use crate::config::PluginConfig;
 
-use super::{bindings, imports::Context, limits};
+use super::{bindings, imports::Context, keyvalue, limits};
 
 /// How long a plugin computes before it lets other tasks run and its timeout can strike.
 const TICK: Duration = Duration::from_millis(10);
@@ -24,6 +24,7 @@ pub(super) fn linker(configs: &[PluginConfig]) -> Result<Linker<Context>> {
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?;
+    keyvalue::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -15,6 +15,7 @@ mod chain;
 mod guests;
 mod hooks;
 mod imports;
+mod keyvalue;
 mod loading;
 mod reload;
 mod shadow;

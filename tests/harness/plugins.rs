@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Every package the tests load.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "spread",
     "label-placement",
     "fixed-backends",
@@ -16,6 +16,7 @@ const PACKAGES: [&str; 8] = [
     "refuse-privileged",
     "hostile",
     "probe",
+    "keyvalue",
 ];
 
 /// The component of a plugin.

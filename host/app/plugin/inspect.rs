@@ -16,7 +16,7 @@ use crate::{
 const CONTRACT: &str = "flocker:plugin/";
 
 /// What flockerd gives a plugin that wants something of WASI.
-const WASI: [(&str, &str); 7] = [
+const WASI: [(&str, &str); 8] = [
     (
         "wasi:cli/",
         "command line (no arguments, no environment; output goes to the log)",
@@ -25,6 +25,7 @@ const WASI: [(&str, &str); 7] = [
     ("wasi:filesystem/", "files (there are none)"),
     ("wasi:http/", "http (not offered)"),
     ("wasi:io/", "streams"),
+    ("wasi:keyvalue/", "keys (its own, in the state store)"),
     ("wasi:random/", "random numbers"),
     ("wasi:sockets/", "network (every use is refused)"),
 ];

@@ -17,7 +17,7 @@ impl JsonBody for Body {
     }
 }
 
-fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Context {
+pub(super) fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Context {
     let identity = Identity {
         name: "pet".into(),
         config: json!({"text": "as it is", "list": [1, "two"]})

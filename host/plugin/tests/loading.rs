@@ -17,6 +17,7 @@ async fn a_plugin_that_does_not_fit_is_told_apart() {
     let unknown =
         "package flocker:plugin@0.1.0; interface fly { fly: func(); } world guest { export fly; }";
     let http = "package wasi:http@0.2.6; interface outgoing { send: func(); } world guest { import outgoing; }";
+    let keyvalue = "package wasi:keyvalue@0.2.0-rc.1; interface store { open: func(); } world guest { import store; }";
     let missing = "package flocker:plugin@0.1.0; interface route { place: func(); } interface log { shout: func(); }
         world guest { import log; export route; }";
     let none = "package my:tool@1.0.0; world guest { export run: func(); }";
@@ -55,6 +56,11 @@ async fn a_plugin_that_does_not_fit_is_told_apart() {
             guests::foreign(http),
             "it imports wasi:http/outgoing@0.2.6, which flockerd does not offer",
             "without http",
+        ),
+        (
+            guests::foreign(keyvalue),
+            "it imports wasi:keyvalue/store@0.2.0-rc.1, which flockerd does not offer",
+            "0.2.0-draft2",
         ),
         (guests::foreign(missing), "its imports do not fit", "wit/"),
         (
