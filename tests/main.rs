@@ -9,6 +9,8 @@ mod harness;
 
 /// The tools for writing plugins.
 mod author;
+/// What a hostile plugin can take at most.
+mod bounds;
 /// Builds, classic and BuildKit.
 mod builds;
 /// The command line and the configuration.
@@ -27,6 +29,8 @@ mod endpoints;
 mod events;
 /// Hosts that die, hang, lie, and come back.
 mod faults;
+/// Components made of noise.
+mod fuzz;
 /// Connections that leave HTTP, stay open or are given up.
 mod hijack;
 /// Plugins that misbehave.

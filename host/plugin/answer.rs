@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     Resolve, Verdict,
-    bindings::{request, route},
+    bindings::{list, request, route},
     failure::Failure,
     limits,
 };
@@ -59,6 +59,16 @@ pub(super) fn chosen(
             .map_err(Failure::broken)?,
         body: object(answer.body)?,
     })
+}
+
+/// Checks that a list is of bearable length.
+pub(super) fn entries(list: Vec<list::Entry>) -> Result<Vec<list::Entry>, Failure> {
+    if list.len() > limits::BACKENDS {
+        let (length, allowed) = (list.len(), limits::BACKENDS);
+        let reason = format!("its list has {length} backends, {allowed} are allowed");
+        return Err(Failure::broken(reason));
+    }
+    Ok(list)
 }
 
 /// Checks that changed JSON is an object of bearable size.

@@ -12,7 +12,7 @@ use super::{
     Scene,
     bindings::flocker::plugin::{body, config, flock, keyspace, log},
     journal::{Channel, Journal},
-    keyspace::{Keyspace, key_of},
+    keyspace::{Keyspace, Ledger},
     limits::{self, Limits},
     types,
 };
@@ -23,6 +23,7 @@ pub(super) struct Identity {
     pub(super) config: Map<String, Value>,
     /// Linear memory per instance, in bytes.
     pub(super) memory: usize,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 /// What the imports show during one call.
@@ -75,20 +76,10 @@ impl Context {
         self.view.scene = Scene::empty();
     }
 
-    fn keyspace(&self) -> Result<Keyspace, String> {
-        self.keys_below(key_of(self.plugin(), ""))
-    }
-
-    /// The name of the plugin.
-    pub(super) fn plugin(&self) -> &str {
-        &self.identity.name
-    }
-
-    /// The keys of the state store that begin so.
-    pub(super) fn keys_below(&self, prefix: String) -> Result<Keyspace, String> {
+    pub(super) fn keyspace(&self) -> Result<Keyspace, String> {
         let store = self.view.keyspace.clone();
         let store = store.ok_or("this plugin is the state store, it has no keys besides")?;
-        Ok(Keyspace::new(store, prefix))
+        Ok(Keyspace::own(store, Arc::clone(&self.identity.ledger)))
     }
 }
 

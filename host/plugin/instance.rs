@@ -29,6 +29,7 @@ use super::{
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::{Context, Identity, View},
+    keyspace::Ledger,
     limits, load,
     record::{Record, Tally},
 };
@@ -142,6 +143,7 @@ impl Component {
             name: settings.name.as_str().into(),
             config: settings.config.clone(),
             memory: settings.memory,
+            ledger: Arc::new(Ledger::new(&settings.name)),
         };
         Self {
             seats: Seats::new(&settings, functions.has(Hook::State)),

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::coop::consume_budget;
+use tokio::{sync::Mutex, task::coop::consume_budget};
 
 use crate::{error::Error, state::StateStore};
+
+use super::limits::{ENTRY, KEYSPACE};
 
 /// The longest key of a plugin, in bytes.
 const KEY: usize = 256;
@@ -20,11 +22,33 @@ const VALUE: usize = 1 << 20;
 pub(super) struct Keyspace {
     store: Arc<dyn StateStore>,
     prefix: String,
+    ledger: Arc<Ledger>,
+}
+
+/// What all keys of a plugin take together, shared by its instances.
+pub(super) struct Ledger {
+    /// The beginnings of all its keys.
+    prefixes: [String; 2],
+    /// At least what they take, in bytes: every write adds, and only when that is too much they are counted. None before
+    /// the first count.
+    taken: Mutex<Option<usize>>,
 }
 
 impl Keyspace {
-    pub(super) fn new(store: Arc<dyn StateStore>, prefix: String) -> Self {
-        Self { store, prefix }
+    /// The plugin's keys as `keyspace` sees them.
+    pub(super) fn own(store: Arc<dyn StateStore>, ledger: Arc<Ledger>) -> Self {
+        let prefix = ledger.prefixes[0].clone();
+        Self {
+            store,
+            prefix,
+            ledger,
+        }
+    }
+
+    /// The plugin's keys in a bucket, whose name has no slash.
+    pub(super) fn bucket(self, name: &str) -> Self {
+        let prefix = format!("{}{name}/", self.ledger.prefixes[1]);
+        Self { prefix, ..self }
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
@@ -43,6 +67,7 @@ impl Keyspace {
         let key = self.full(key)?;
         check_value(value)?;
         consume_budget().await;
+        self.charge(&key, value).await?;
         in_words(self.store.set(&key, value, time_to_live(ttl)).await)
     }
 
@@ -62,6 +87,9 @@ impl Keyspace {
         let (key, ttl) = (self.full(key)?, time_to_live(ttl));
         check_value(replacement.unwrap_or_default())?;
         consume_budget().await;
+        if let Some(replacement) = replacement {
+            self.charge(&key, replacement).await?;
+        }
         in_words(self.store.swap(&key, expected, replacement, ttl).await)
     }
 
@@ -75,6 +103,40 @@ impl Keyspace {
         Ok(found.iter().filter_map(own).collect())
     }
 
+    /// Notes what is about to be written, or says why it may not be.
+    async fn charge(&self, key: &str, value: &[u8]) -> Result<(), String> {
+        let cost = cost(key, value);
+        let mut taken = self.ledger.taken.lock().await;
+        let known = taken.map(|taken| taken + cost);
+        let sum = match known.filter(|sum| *sum <= KEYSPACE) {
+            Some(sum) => sum,
+            None => self.count_besides(key).await? + cost,
+        };
+        if sum > KEYSPACE {
+            return Err(format!(
+                "the keys would take {sum} bytes, {KEYSPACE} are allowed: delete some"
+            ));
+        }
+        *taken = Some(sum);
+        Ok(())
+    }
+
+    /// Counts what all keys of the plugin but one take.
+    async fn count_besides(&self, key: &str) -> Result<usize, String> {
+        let mut sum = 0;
+        for prefix in &self.ledger.prefixes {
+            for other in in_words(self.store.keys(prefix).await)? {
+                consume_budget().await;
+                if other != key
+                    && let Some(value) = in_words(self.store.get(&other).await)?
+                {
+                    sum += cost(&other, &value);
+                }
+            }
+        }
+        Ok(sum)
+    }
+
     fn full(&self, key: &str) -> Result<String, String> {
         if key.is_empty() {
             return Err("the key is empty".to_owned());
@@ -84,9 +146,22 @@ impl Keyspace {
     }
 }
 
+impl Ledger {
+    pub(super) fn new(plugin: &str) -> Self {
+        Self {
+            prefixes: [key_of(plugin, ""), format!("bucket/{plugin}/")],
+            taken: Mutex::default(),
+        }
+    }
+}
+
 /// Returns where in the state store a plugin's key is.
 pub fn key_of(plugin: &str, key: &str) -> String {
     format!("plugin/{plugin}/{key}")
+}
+
+fn cost(key: &str, value: &[u8]) -> usize {
+    ENTRY + key.len() + value.len()
 }
 
 fn check_text(key: &str) -> Result<(), String> {

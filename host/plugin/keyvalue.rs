@@ -13,11 +13,7 @@ use wasmtime::{
 };
 use wasmtime_wasi::ResourceTableError;
 
-use super::{
-    imports::Context,
-    keyspace::{Keyspace, key_of},
-    limits,
-};
+use super::{imports::Context, keyspace::Keyspace, limits};
 
 /// The keys of one page.
 const PAGE: usize = 1000;
@@ -66,9 +62,13 @@ impl From<ResourceTableError> for Fault {
 
 impl Context {
     fn open_bucket(&mut self, name: &str) -> Result<Resource<Bucket>, Fault> {
-        let prefix = prefix(self.plugin(), name).ok_or(Fault::NoSuchStore)?;
-        let bucket = Bucket(self.keys_below(prefix)?);
-        Ok(self.table.push(bucket)?)
+        let keys = self.keyspace()?;
+        let bucket = match name {
+            "" | "default" => keys,
+            _ if is_name(name) => keys.bucket(name),
+            _ => return Err(Fault::NoSuchStore),
+        };
+        Ok(self.table.push(Bucket(bucket))?)
     }
 
     fn bucket(&self, handle: &Resource<Bucket>) -> Result<Bucket, Fault> {
@@ -149,16 +149,9 @@ impl Bucket {
     }
 }
 
-/// Where the keys of a bucket are; none for a name that no bucket can have.
-fn prefix(plugin: &str, name: &str) -> Option<String> {
+fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    match name {
-        "" | "default" => Some(key_of(plugin, "")),
-        _ if name.len() <= NAME && name.bytes().all(allowed) => {
-            Some(format!("bucket/{plugin}/{name}/"))
-        }
-        _ => None,
-    }
+    name.len() <= NAME && name.bytes().all(allowed)
 }
 
 fn number(key: &str, value: Option<&[u8]>) -> Result<i128, Fault> {

@@ -11,6 +11,7 @@ use http::StatusCode;
 use super::{bindings::route, *};
 use crate::error::Error;
 
+mod bounds;
 mod chain;
 mod guests;
 mod hooks;

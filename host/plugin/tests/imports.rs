@@ -6,6 +6,7 @@ use super::*;
 use crate::plugin::{
     bindings::flocker::plugin::{body, config, flock, keyspace},
     imports::{Context, Identity, View},
+    keyspace::Ledger,
 };
 
 struct Body(Result<Option<String>, String>);
@@ -25,6 +26,7 @@ pub(super) fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Co
             .unwrap()
             .clone(),
         memory: 0,
+        ledger: Arc::new(Ledger::new("pet")),
     };
     let view = View {
         hook: "route",
