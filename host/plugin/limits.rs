@@ -23,6 +23,12 @@ pub(super) const ENTRY: usize = 128;
 /// The bytes of a reason or a refusal; the rest is cut off.
 pub(super) const MESSAGE: usize = 8 << 10;
 
+/// The headers of one answer: what strict clients take.
+pub(super) const HEADERS: usize = 100;
+
+/// The bytes of all names and values of these headers.
+pub(super) const HEADER_BYTES: usize = 64 << 10;
+
 /// The backends of one list.
 pub(super) const BACKENDS: usize = 10_000;
 

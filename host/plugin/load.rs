@@ -17,7 +17,7 @@ use super::{
     functions::{Functions, Mistyped},
     imports::Context,
     instance::Component,
-    keyvalue,
+    keyvalue, nesting,
 };
 
 /// The package of the contract.
@@ -198,6 +198,10 @@ fn check_kind(path: &str, bytes: &[u8]) -> Result<(), Cause> {
     }
     if !bytes.starts_with(MAGIC) {
         let reason = "it is no WebAssembly file".to_owned();
+        return Err(Cause::Invalid { path, reason });
+    }
+    if nesting::is_too_deep(bytes) {
+        let reason = "it has components within components, too deep to be compiled".to_owned();
         return Err(Cause::Invalid { path, reason });
     }
     Ok(())

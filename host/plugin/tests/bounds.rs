@@ -3,7 +3,11 @@
 use super::{imports::context, *};
 use crate::{plugin::bindings::flocker::plugin::keyspace, state::memory::Memory};
 
-async fn set(context: &mut Context, key: &str, bytes: usize) -> Result<(), String> {
+async fn set(
+    context: &mut crate::plugin::imports::Context,
+    key: &str,
+    bytes: usize,
+) -> Result<(), String> {
     keyspace::Host::set(context, key.to_owned(), vec![0; bytes], None).await
 }
 
@@ -101,7 +105,7 @@ async fn a_trap_in_the_state_store_fails_that_call_alone() {
     let folder = Folder::new();
     let text = guests::STATE.replacen(set, &trap, 1);
     let keeper = folder.plugin("keeper", &guests::component("state-hook", "", &text));
-    let loaded = Plugins::load(&[keeper]).await.unwrap();
+    let loaded = Plugins::load(&[keeper], Compiler::default()).await.unwrap();
     let (_plugins, state) = loaded.with_plugin_state().unwrap();
     for _ in 0..3 {
         state.set("k", b"before", None).await.unwrap();

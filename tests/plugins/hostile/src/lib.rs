@@ -49,7 +49,7 @@ enum Behaviour {
     Refuse,
     /// Logs a gigabyte, a mebibyte at a time.
     Log,
-    /// Prints a gigabyte.
+    /// Prints 64 MiB: that goes 4 KiB at a time, and so is slow.
     Print,
     /// Sets one key again and again.
     Keys,
@@ -154,8 +154,8 @@ fn misbehave(hook: &str) -> Result<Answer, Error> {
         Behaviour::Lie => Ok(Answer::Lie),
         Behaviour::Fail => Err(Error::fail("hostile fails")),
         Behaviour::Refuse => Err(Error::refuse(418, "hostile refuses")),
-        Behaviour::Log => Ok(chatter(|text| log::info(text))),
-        Behaviour::Print => Ok(chatter(|text| println!("{text}"))),
+        Behaviour::Log => Ok(chatter(1024, |text| log::info(text))),
+        Behaviour::Print => Ok(chatter(64, |text| println!("{text}"))),
         Behaviour::Keys => hammer(),
         Behaviour::Fill => fill(),
         Behaviour::Midway => midway(),
@@ -182,9 +182,9 @@ fn long(mebibytes: usize) -> String {
     "x".repeat(mebibytes << 20)
 }
 
-fn chatter(say: impl Fn(&str)) -> Answer {
+fn chatter(times: usize, say: impl Fn(&str)) -> Answer {
     let text = long(1);
-    for _ in 0..1024 {
+    for _ in 0..times {
         say(&text);
     }
     Answer::Nothing
