@@ -9,6 +9,8 @@ mod harness;
 
 /// The tools for writing plugins.
 mod author;
+/// What a hostile plugin can take at most.
+mod bounds;
 /// Builds, classic and BuildKit.
 mod builds;
 /// What plugins may do beyond computing.
@@ -29,6 +31,8 @@ mod endpoints;
 mod events;
 /// Hosts that die, hang, lie, and come back.
 mod faults;
+/// Components made of noise.
+mod fuzz;
 /// Connections that leave HTTP, stay open or are given up.
 mod hijack;
 /// Plugins that misbehave.
@@ -37,6 +41,8 @@ mod hostile;
 mod hosts;
 /// Images of several hosts as of one.
 mod images;
+/// Plugins that remember by the standard `wasi:keyvalue`.
+mod keyvalue;
 /// One plugin in several languages.
 mod languages;
 /// The layers of the source.

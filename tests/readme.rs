@@ -179,6 +179,37 @@ fn every_mode_is_explained() {
     }
 }
 
+#[test]
+fn the_tests_that_tables_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    for folder in ["host", "tests"] {
+        read_all(&root.join(folder), &mut sources);
+    }
+    for (page, least) in [("chain.md", 15), ("limits.md", 25)] {
+        let text = fs::read_to_string(root.join("docs/plugins").join(page)).unwrap();
+        let names: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
+        let is_test = |name: &&&str| name.matches('_').count() > 2 && !name.contains(' ');
+        let tests: Vec<&&str> = names.iter().filter(is_test).collect();
+        assert!(tests.len() >= least, "{page} names {} tests", tests.len());
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}()")), "{page}: {test}");
+        }
+    }
+}
+
+/// Appends the Rust sources of a folder.
+fn read_all(folder: &Path, sources: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
 /// The lines of the table with this head.
 fn table(head: &str) -> Vec<&'static str> {
     let lines = README.lines().skip_while(|line| *line != head).skip(2);

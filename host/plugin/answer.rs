@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     Resolve, Verdict,
-    bindings::{request, route},
+    bindings::{list, request, route},
     failure::Failure,
     limits,
 };
@@ -27,6 +27,7 @@ fn response(answer: request::Response) -> Result<http::Response<Bytes>, Failure>
         );
         return Err(Failure::broken(reason));
     }
+    check_headers(&answer.headers)?;
     let mut response = http::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         let invalid = || Failure::broken(format!("its answer has an invalid header {name:?}"));
@@ -46,6 +47,22 @@ fn response(answer: request::Response) -> Result<http::Response<Bytes>, Failure>
     response.map_err(|error| Failure::broken(format!("its answer is not HTTP: {error}")))
 }
 
+/// Checks that headers are as many and as long as clients take.
+fn check_headers(headers: &[(String, String)]) -> Result<(), Failure> {
+    let (count, allowed) = (headers.len(), limits::HEADERS);
+    if count > allowed {
+        let reason = format!("its answer has {count} headers, {allowed} are allowed");
+        return Err(Failure::broken(reason));
+    }
+    let bytes = headers.iter().map(|(name, value)| name.len() + value.len());
+    let (bytes, allowed) = (bytes.sum::<usize>(), limits::HEADER_BYTES);
+    if bytes > allowed {
+        let reason = format!("its answer has headers of {bytes} bytes, {allowed} are allowed");
+        return Err(Failure::broken(reason));
+    }
+    Ok(())
+}
+
 pub(super) fn chosen(
     answer: route::Decision,
     resolve: Resolve<'_>,
@@ -59,6 +76,16 @@ pub(super) fn chosen(
             .map_err(Failure::broken)?,
         body: object(answer.body)?,
     })
+}
+
+/// Checks that a list is of bearable length.
+pub(super) fn entries(list: Vec<list::Entry>) -> Result<Vec<list::Entry>, Failure> {
+    if list.len() > limits::BACKENDS {
+        let (length, allowed) = (list.len(), limits::BACKENDS);
+        let reason = format!("its list has {length} backends, {allowed} are allowed");
+        return Err(Failure::broken(reason));
+    }
+    Ok(list)
 }
 
 /// Checks that changed JSON is an object of bearable size.

@@ -8,7 +8,7 @@ use crate::{config::OnFailure, error::Error};
 
 use super::{
     Hook, Plugins, Scene,
-    answer::{chosen, object, verdict},
+    answer::{chosen, entries, object, verdict},
     bindings::{list, map, registry_auth, request, route, start},
     failure::Failure,
     instance::Plugin,
@@ -177,7 +177,8 @@ impl Plugins {
     /// Asks all `list` hooks at once and returns each plugin's name and answer, in the order of the chain.
     pub async fn list(&self, scene: &Scene) -> Vec<(String, Result<Vec<list::Entry>, Error>)> {
         let ask = async |plugin: &Plugin| {
-            let answer = plugin.noted(Hook::List, plugin.backends(scene).await);
+            let answer = plugin.backends(scene).await.and_then(entries);
+            let answer = plugin.noted(Hook::List, answer);
             let answer = answer.map_err(|failure| plugin.blame(Hook::List, failure));
             (plugin.name().to_owned(), answer)
         };

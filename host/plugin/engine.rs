@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 
 use crate::config::PluginConfig;
 
-use super::{bindings, imports::Context, limits};
+use super::{bindings, imports::Context, keyvalue, limits};
 
 /// How long a plugin computes before it lets other tasks run and its timeout can strike.
 const TICK: Duration = Duration::from_millis(10);
@@ -31,6 +31,7 @@ pub(super) fn linker(configs: &[PluginConfig]) -> Result<Linker<Context>> {
     linker.allow_shadowing(false);
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?;
+    keyvalue::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -23,7 +23,7 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn broken(reason: impl Into<String>) -> Self {
         Self::Broken {
-            reason: reason.into(),
+            reason: cut(reason.into()),
             trace: None,
         }
     }
@@ -46,7 +46,7 @@ impl From<types::Error> for Failure {
         match StatusCode::from_u16(refusal.status) {
             Ok(status) if (400..=599).contains(&refusal.status) => Self::Refused {
                 status,
-                message: refusal.message,
+                message: cut(refusal.message),
             },
             _ => Self::broken(format!(
                 "it refused with status {}, which is not from 400 to 599: {}",
@@ -59,10 +59,19 @@ impl From<types::Error> for Failure {
 impl From<wasmtime::Error> for Failure {
     fn from(error: wasmtime::Error) -> Self {
         Self::Broken {
-            reason: reason(&error),
-            trace: Some(format!("{error:?}")),
+            reason: cut(reason(&error)),
+            trace: Some(cut(format!("{error:?}"))),
         }
     }
+}
+
+/// What a plugin says goes into the log, to the client, and is kept as its last failure.
+fn cut(mut text: String) -> String {
+    if text.len() > limits::MESSAGE {
+        text.truncate(text.floor_char_boundary(limits::MESSAGE));
+        text += "...";
+    }
+    text
 }
 
 fn reason(error: &wasmtime::Error) -> String {

@@ -1,6 +1,6 @@
 //! What a plugin can import: its log, its configuration, its keys, the flock, and the body of the call.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use wasmtime::component::ResourceTable;
@@ -16,16 +16,11 @@ use super::{
     clock::Clock,
     failure::Failure,
     journal::Journal,
+    keyspace::{Keyspace, Ledger},
     limits::{self, Limits},
     outgoing::Requests,
     types,
 };
-
-/// The longest key of a plugin, in bytes.
-const KEY: usize = 256;
-
-/// The longest value of a plugin, in bytes.
-const VALUE: usize = 1 << 20;
 
 /// What the imports know of a plugin: the same for all its instances.
 pub(super) struct Identity {
@@ -34,6 +29,7 @@ pub(super) struct Identity {
     /// Linear memory per instance, in bytes.
     pub(super) memory: usize,
     pub(super) capabilities: Capabilities,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 /// What the imports show during one call.
@@ -91,12 +87,10 @@ impl Context {
         self.view.scene = Scene::empty();
     }
 
-    fn keyspace(&self) -> Result<Keyspace, String> {
+    pub(super) fn keyspace(&self) -> Result<Keyspace, String> {
         let store = self.view.keyspace.clone();
-        Ok(Keyspace {
-            store: store.ok_or("this plugin is the state store, it has no keys besides")?,
-            prefix: key_of(&self.identity.name, ""),
-        })
+        let store = store.ok_or("this plugin is the state store, it has no keys besides")?;
+        Ok(Keyspace::own(store, Arc::clone(&self.identity.ledger)))
     }
 }
 
@@ -158,23 +152,15 @@ impl body::Host for Context {
 
 impl keyspace::Host for Context {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, String> {
-        let keys = self.keyspace()?;
-        in_words(keys.store.get(&keys.full(&key)?).await)
+        self.keyspace()?.get(&key).await
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, ttl: Option<u64>) -> Result<(), String> {
-        let keys = self.keyspace()?;
-        check_value(&value)?;
-        in_words(
-            keys.store
-                .set(&keys.full(&key)?, &value, time_to_live(ttl))
-                .await,
-        )
+        self.keyspace()?.set(&key, &value, ttl).await
     }
 
     async fn delete(&mut self, key: String) -> Result<(), String> {
-        let keys = self.keyspace()?;
-        in_words(keys.store.delete(&keys.full(&key)?).await)
+        self.keyspace()?.delete(&key).await
     }
 
     async fn swap(
@@ -184,74 +170,12 @@ impl keyspace::Host for Context {
         replacement: Option<Vec<u8>>,
         ttl: Option<u64>,
     ) -> Result<bool, String> {
-        let keys = self.keyspace()?;
-        let (key, ttl) = (keys.full(&key)?, time_to_live(ttl));
-        check_value(replacement.as_deref().unwrap_or_default())?;
-        in_words(
-            keys.store
-                .swap(&key, expected.as_deref(), replacement.as_deref(), ttl)
-                .await,
-        )
+        let (expected, replacement) = (expected.as_deref(), replacement.as_deref());
+        let keyspace = self.keyspace()?;
+        keyspace.swap(&key, expected, replacement, ttl).await
     }
 
     async fn keys(&mut self, prefix: String) -> Result<Vec<String>, String> {
-        let keys = self.keyspace()?;
-        check_text(&prefix)?;
-        let full = format!("{}{prefix}", keys.prefix);
-        let found = in_words(keys.store.keys(&full).await)?;
-        let own = |key: &String| key.strip_prefix(&keys.prefix).map(str::to_owned);
-        Ok(found.iter().filter_map(own).collect())
+        self.keyspace()?.keys(&prefix).await
     }
-}
-
-/// Returns where in the state store a plugin's key is.
-pub fn key_of(plugin: &str, key: &str) -> String {
-    format!("plugin/{plugin}/{key}")
-}
-
-/// The part of the state store that belongs to one plugin.
-struct Keyspace {
-    store: Arc<dyn StateStore>,
-    prefix: String,
-}
-
-impl Keyspace {
-    fn full(&self, key: &str) -> Result<String, String> {
-        if key.is_empty() {
-            return Err("the key is empty".to_owned());
-        }
-        check_text(key)?;
-        Ok(format!("{}{key}", self.prefix))
-    }
-}
-
-fn check_text(key: &str) -> Result<(), String> {
-    if key.len() > KEY {
-        return Err(format!(
-            "the key has {} bytes, {KEY} are allowed",
-            key.len()
-        ));
-    }
-    if !key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err("the key is not printable ASCII".to_owned());
-    }
-    Ok(())
-}
-
-fn check_value(value: &[u8]) -> Result<(), String> {
-    if value.len() > VALUE {
-        return Err(format!(
-            "the value has {} bytes, {VALUE} are allowed",
-            value.len()
-        ));
-    }
-    Ok(())
-}
-
-fn time_to_live(milliseconds: Option<u64>) -> Option<Duration> {
-    milliseconds.map(Duration::from_millis)
-}
-
-fn in_words<T>(result: Result<T, crate::error::Error>) -> Result<T, String> {
-    result.map_err(|error| error.to_string())
 }

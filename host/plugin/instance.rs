@@ -24,6 +24,7 @@ use super::{
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::{Context, Identity, View},
+    keyspace::Ledger,
     limits, load,
     record::{Record, Tally},
 };
@@ -164,6 +165,7 @@ impl Component {
             name,
             config: settings.config.clone(),
             memory: settings.memory,
+            ledger: Arc::new(Ledger::new(&settings.name)),
         };
         Self {
             seats: Seats::new(&settings, functions.has(Hook::State), settings.instances),

@@ -30,6 +30,8 @@ struct Pages {
     plugin: Arc<str>,
     hook: &'static str,
     left: usize,
+    /// Whether it is said that something was dropped.
+    told: bool,
     /// The line begun on standard output.
     out: Vec<u8>,
     /// The line begun on standard error.
@@ -42,6 +44,7 @@ impl Journal {
             plugin,
             hook,
             left: BUDGET,
+            told: false,
             out: Vec::new(),
             err: Vec::new(),
         })))
@@ -52,6 +55,7 @@ impl Journal {
         let mut pages = self.pages();
         pages.hook = hook;
         pages.left = BUDGET;
+        pages.told = false;
     }
 
     /// Writes out the lines that were begun.
@@ -81,7 +85,8 @@ impl Pages {
     /// Takes up to `wanted` bytes from the budget and says once that it is used up.
     fn spend(&mut self, wanted: usize) -> usize {
         let allowed = wanted.min(self.left);
-        if allowed < wanted && self.left > 0 {
+        if allowed < wanted && !self.told {
+            self.told = true;
             tracing::warn!(plugin = %self.plugin, hook = self.hook, "the rest of the plugin's log is dropped");
         }
         self.left -= allowed;
@@ -89,13 +94,14 @@ impl Pages {
     }
 
     fn print(&mut self, channel: Channel, bytes: &[u8]) {
-        let allowed = self.spend(bytes.len());
+        let bytes = &bytes[..self.spend(bytes.len())];
         let line = self.line(channel);
-        line.extend_from_slice(&bytes[..allowed]);
-        let Some(end) = line.iter().rposition(|byte| *byte == b'\n') else {
+        let begun = line.len();
+        line.extend_from_slice(bytes);
+        let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
             return;
         };
-        let rest = line.split_off(end + 1);
+        let rest = line.split_off(begun + end + 1);
         let lines = std::mem::replace(line, rest);
         self.emit(channel.level(), &String::from_utf8_lossy(&lines));
     }

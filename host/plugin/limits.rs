@@ -20,6 +20,24 @@ pub(super) const CONNECTIONS: usize = 64;
 /// The resources (streams, timers) that WASI keeps for an instance.
 pub(super) const RESOURCES: usize = 1000;
 
+/// The bytes that all keys and values of a plugin may take, [`ENTRY`] for each key included.
+pub(super) const KEYSPACE: usize = 64 << 20;
+
+/// What a key costs besides its own length and that of its value: about what a store needs for it.
+pub(super) const ENTRY: usize = 128;
+
+/// The bytes of a reason or a refusal; the rest is cut off.
+pub(super) const MESSAGE: usize = 8 << 10;
+
+/// The headers of one answer: what strict clients take.
+pub(super) const HEADERS: usize = 100;
+
+/// The bytes of all names and values of these headers.
+pub(super) const HEADER_BYTES: usize = 64 << 10;
+
+/// The backends of one list.
+pub(super) const BACKENDS: usize = 10_000;
+
 /// Counts the linear memory of an instance, all its memories together.
 pub(super) struct Limits {
     allowed: usize,

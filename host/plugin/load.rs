@@ -17,6 +17,7 @@ use super::{
     functions::{Functions, Mistyped},
     imports::Context,
     instance::Component,
+    keyvalue, nesting,
 };
 
 /// The package of the contract.
@@ -110,7 +111,7 @@ impl Cause {
                 "export one or more of request, route, map, start, list, registry-auth, event, state"
             }
             Self::NotOffered { .. } => {
-                "a plugin may import log, config, keyspace, flock, body, and WASI 0.2"
+                "a plugin may import log, config, keyspace, flock, body, WASI 0.2, and of wasi:keyvalue store, atomics and batch in the versions 0.2.0-draft and 0.2.0-draft2"
             }
             Self::Unstartable { .. } => {
                 "its log may say more; `memory` and `timeout` in its configuration may be too small"
@@ -200,13 +201,18 @@ fn check_kind(path: &str, bytes: &[u8]) -> Result<(), Cause> {
         let reason = "it is no WebAssembly file".to_owned();
         return Err(Cause::Invalid { path, reason });
     }
+    if nesting::is_too_deep(bytes) {
+        let reason = "it has components within components, too deep to be compiled".to_owned();
+        return Err(Cause::Invalid { path, reason });
+    }
     Ok(())
 }
 
 fn check_imports(wasm: &Wasm) -> Result<(), Cause> {
     for (import, _) in wasm.component_type().imports(wasm.engine()) {
         check_version(import)?;
-        if !OFFERED.iter().any(|offered| import.starts_with(offered)) {
+        let offered = OFFERED.iter().any(|offered| import.starts_with(offered));
+        if !offered && !keyvalue::offers(import) {
             return Err(Cause::NotOffered {
                 import: import.to_owned(),
             });

@@ -11,11 +11,13 @@ use http::StatusCode;
 use super::{bindings::route, *};
 use crate::error::Error;
 
+mod bounds;
 mod chain;
 mod events;
 mod guests;
 mod hooks;
 mod imports;
+mod keyvalue;
 mod loading;
 mod reload;
 mod shadow;

@@ -225,6 +225,29 @@ impl Flockerd {
             .unwrap();
     }
 
+    /// Its resident memory now, and the most it had since [`Flockerd::forget_peak`], in bytes.
+    #[track_caller]
+    pub(crate) fn resident(&self) -> (usize, usize) {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kibibytes: usize = line
+                .unwrap()
+                .trim()
+                .trim_end_matches(" kB")
+                .parse()
+                .unwrap();
+            kibibytes << 10
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
+    #[track_caller]
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
     /// Kills it as a crash would.
     pub(crate) fn kill9(&mut self) {
         self.child.kill().unwrap();

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Every package the tests load.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "spread",
     "label-placement",
     "fixed-backends",
@@ -20,6 +20,7 @@ const PACKAGES: [&str; 12] = [
     "explorer",
     "consul-backends",
     "vault-login",
+    "keyvalue",
 ];
 
 /// The component of a plugin.

@@ -16,7 +16,7 @@ use crate::{
 const CONTRACT: &str = "flocker:plugin/";
 
 /// What a plugin can want of WASI, and what the configuration grants.
-const WASI: [(&str, Granted); 8] = [
+const WASI: [(&str, Granted); 9] = [
     ("wasi:cli/", |_| {
         "command line: no arguments, output goes to the log".to_owned()
     }),
@@ -37,6 +37,9 @@ const WASI: [(&str, Granted); 8] = [
         format!("http: {}", listed(hosts, "no host, see `http`"))
     }),
     ("wasi:io/", |_| "streams".to_owned()),
+    ("wasi:keyvalue/", |_| {
+        "keys: its own, in the state store".to_owned()
+    }),
     ("wasi:random/", |grants| {
         format!("random numbers: {}", source(grants.random, "random"))
     }),

@@ -8,6 +8,7 @@ use crate::plugin::{
     bindings::flocker::plugin::{body, config, flock, keyspace},
     capabilities::Capabilities,
     imports::{Context, Identity, View},
+    keyspace::Ledger,
 };
 
 struct Body(Result<Option<String>, String>);
@@ -19,7 +20,7 @@ impl JsonBody for Body {
     }
 }
 
-fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Context {
+pub(super) fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Context {
     let name = "pet".into();
     let identity = Identity {
         capabilities: Capabilities::new(&name, &Grants::default()),
@@ -29,6 +30,7 @@ fn context(scene: Scene, keyspace: Option<Arc<dyn StateStore>>) -> Context {
             .unwrap()
             .clone(),
         memory: 0,
+        ledger: Arc::new(Ledger::new("pet")),
     };
     let view = View {
         hook: "route",

@@ -18,6 +18,7 @@ async fn a_plugin_that_does_not_fit_is_told_apart() {
         "package flocker:plugin@0.1.0; interface fly { fly: func(); } world guest { export fly; }";
     let foreign =
         "package wasi:nn@0.2.6; interface graph { load: func(); } world guest { import graph; }";
+    let keyvalue = "package wasi:keyvalue@0.2.0-rc.1; interface store { open: func(); } world guest { import store; }";
     let missing = "package flocker:plugin@0.1.0; interface route { place: func(); } interface log { shout: func(); }
         world guest { import log; export route; }";
     let none = "package my:tool@1.0.0; world guest { export run: func(); }";
@@ -56,6 +57,11 @@ async fn a_plugin_that_does_not_fit_is_told_apart() {
             guests::foreign(foreign),
             "it imports wasi:nn/graph@0.2.6, which flockerd does not offer",
             "WASI 0.2",
+        ),
+        (
+            guests::foreign(keyvalue),
+            "it imports wasi:keyvalue/store@0.2.0-rc.1, which flockerd does not offer",
+            "0.2.0-draft2",
         ),
         (guests::foreign(missing), "its imports do not fit", "wit/"),
         (

@@ -9,8 +9,8 @@
 use std::hint::black_box;
 
 use flocker_plugin::{
-    Decision, Error, Event, Map, Request, Route, Start, Verdict, config, event, map, request,
-    route, start,
+    Decision, Error, Event, Map, Request, Route, Start, Verdict, config, event, keyspace, log, map,
+    request, route, start,
 };
 use serde::Deserialize;
 
@@ -47,6 +47,32 @@ enum Behaviour {
     Fail,
     /// Refuses with 418 and the text `hostile refuses`.
     Refuse,
+    /// Logs a gigabyte, a mebibyte at a time.
+    Log,
+    /// Prints 64 MiB: that goes 4 KiB at a time, and so is slow.
+    Print,
+    /// Sets one key again and again.
+    Keys,
+    /// Sets one key after another until it may not any more, and fails with the reason.
+    Fill,
+    /// Sets the key `before` and traps; when it is set, does nothing.
+    Midway,
+    /// Asks for a key of 32 MiB.
+    GiantKey,
+    /// Sets a value of 32 MiB.
+    GiantValue,
+    /// Logs a message of 32 MiB.
+    GiantMessage,
+    /// Asks for a value of its configuration by a name of 32 MiB.
+    GiantConfig,
+    /// Fails with a reason of 12 MiB.
+    GiantReason,
+    /// Refuses with a reason of 12 MiB.
+    GiantRefusal,
+    /// Names a backend of 12 MiB; as `request` answers with a header's name of that length.
+    GiantName,
+    /// Answers with 100 000 headers, in `request` alone.
+    Headers,
 }
 
 /// What a hook is to answer, when the behaviour leaves something to answer.
@@ -54,6 +80,8 @@ enum Answer {
     Nothing,
     Json(String),
     Lie,
+    Name(String),
+    Headers(usize),
 }
 
 struct Hostile;
@@ -64,6 +92,8 @@ impl Request for Hostile {
             Answer::Nothing => Verdict::Proceed,
             Answer::Json(body) => respond(200, body),
             Answer::Lie => respond(42, String::new()),
+            Answer::Name(name) => respond_with(vec![(name, "x".into())]),
+            Answer::Headers(count) => respond_with(vec![("x".into(), "y".into()); count]),
         })
     }
 }
@@ -74,6 +104,8 @@ impl Route for Hostile {
             Answer::Nothing => Decision::no_opinion(),
             Answer::Json(body) => Decision::no_opinion().with_body(body),
             Answer::Lie => Decision::to("nowhere"),
+            Answer::Name(name) => Decision::to(&name),
+            Answer::Headers(_) => Decision::no_opinion(),
         })
     }
 }
@@ -102,11 +134,15 @@ impl Answer {
     fn json(self) -> Option<String> {
         match self {
             Self::Json(json) => Some(json),
-            Self::Nothing | Self::Lie => None,
+            Self::Nothing | Self::Lie | Self::Name(_) | Self::Headers(_) => None,
         }
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "standard output is a way to write a lot"
+)]
 fn misbehave(hook: &str) -> Result<Answer, Error> {
     let config: Config = config::table()?;
     if config.hook != hook {
@@ -124,7 +160,64 @@ fn misbehave(hook: &str) -> Result<Answer, Error> {
         Behaviour::Lie => Ok(Answer::Lie),
         Behaviour::Fail => Err(Error::fail("hostile fails")),
         Behaviour::Refuse => Err(Error::refuse(418, "hostile refuses")),
+        Behaviour::Log => Ok(chatter(1024, |text| log::info(text))),
+        Behaviour::Print => Ok(chatter(64, |text| println!("{text}"))),
+        Behaviour::Keys => hammer(),
+        Behaviour::Fill => fill(),
+        Behaviour::Midway => midway(),
+        Behaviour::GiantKey => Ok(keyspace::get(&long(32)).map(|_| Answer::Nothing)?),
+        Behaviour::GiantValue => {
+            Ok(keyspace::set("k", long(32).as_bytes(), None).map(|()| Answer::Nothing)?)
+        }
+        Behaviour::GiantMessage => {
+            log::info(long(32));
+            Ok(Answer::Nothing)
+        }
+        Behaviour::GiantConfig => {
+            config::get(&long(32));
+            Ok(Answer::Nothing)
+        }
+        Behaviour::GiantReason => Err(Error::fail(long(12))),
+        Behaviour::GiantRefusal => Err(Error::refuse(418, long(12))),
+        Behaviour::GiantName => Ok(Answer::Name(long(12))),
+        Behaviour::Headers => Ok(Answer::Headers(100_000)),
     }
+}
+
+fn long(mebibytes: usize) -> String {
+    "x".repeat(mebibytes << 20)
+}
+
+fn chatter(times: usize, say: impl Fn(&str)) -> Answer {
+    let text = long(1);
+    for _ in 0..times {
+        say(&text);
+    }
+    Answer::Nothing
+}
+
+fn hammer() -> Result<Answer, Error> {
+    let mut number = 0_u64;
+    loop {
+        keyspace::set("k", &number.to_le_bytes(), None)?;
+        number += 1;
+    }
+}
+
+fn fill() -> Result<Answer, Error> {
+    let value = long(1);
+    for number in 0_u64.. {
+        keyspace::set(&number.to_string(), value.as_bytes(), None)?;
+    }
+    Ok(Answer::Nothing)
+}
+
+fn midway() -> Result<Answer, Error> {
+    if keyspace::get("before")?.is_some() {
+        return Ok(Answer::Nothing);
+    }
+    keyspace::set("before", b"the trap", None)?;
+    std::process::abort()
 }
 
 fn endless() -> ! {
@@ -156,6 +249,14 @@ fn giant() -> Result<String, Error> {
     json[..head.len()].copy_from_slice(head);
     json[end..].copy_from_slice(tail);
     String::from_utf8(json).map_err(|error| Error::fail(error.to_string()))
+}
+
+fn respond_with(headers: Vec<(String, String)>) -> Verdict {
+    Verdict::Respond(request::Response {
+        status: 200,
+        headers,
+        body: Vec::new(),
+    })
 }
 
 fn respond(status: u16, body: String) -> Verdict {
