@@ -242,7 +242,7 @@ fn plugin_check_names_the_keys() {
     let mut check = binary(home.path());
     let report = run(check.args(["plugin", "check"]).arg(plugin("keyvalue")), b"").ok();
     assert!(
-        report.contains("keys (its own, in the state store)"),
+        report.contains("keys: its own, in the state store"),
         "{report}"
     );
 }
