@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Problem, Publish, StateConfig},
     front::{Listener, api::Api},
     inventory::{Inventory, Timing},
-    plugin::{Compiler, Hook, Loaded, Plugins},
+    plugin::{Compiler, Hook, Loaded, Plugins, Registries},
     proxy::{Proxy, Published, Settings},
     shutdown::Shutdown,
     state::{StateStore, memory::Memory, redb::Redb},
@@ -44,7 +44,8 @@ impl App {
     /// What the operator has to mend.
     pub async fn build(config: Config) -> Result<Self, Problem> {
         raise_descriptor_limit();
-        let loaded = Plugins::load(&config.plugins, Compiler::cached(config.plugin_cache()))
+        let (compiler, registries) = makers(&config);
+        let loaded = Plugins::load(&config.plugins, compiler, registries)
             .await
             .map_err(|e| Problem::new(e.to_string(), e.hint()))?;
         let (plugins, state) = open_state(config.state.clone(), loaded)?;
@@ -111,6 +112,12 @@ async fn asked_to_end(terminate: &mut Signal, interrupt: &mut Signal) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+/// Where plugins come from, and what turns them into code.
+fn makers(config: &Config) -> (Compiler, Registries) {
+    let registries = Registries::new(config.plugin_cache(), config.insecure_registries.clone());
+    (Compiler::cached(config.plugin_cache()), registries)
 }
 
 fn settings(config: &Config) -> Settings {

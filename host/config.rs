@@ -17,6 +17,7 @@ mod keys;
 mod merge;
 mod plugins;
 mod reader;
+mod source;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -25,6 +26,7 @@ pub use document::{Size, document};
 pub use flags::Flags;
 pub use keys::{KEYS, Key};
 pub use plugins::{json, object};
+pub use source::PluginSource;
 
 use crate::{address::Address, telemetry};
 
@@ -37,8 +39,10 @@ pub struct Config {
     pub backends: Vec<BackendConfig>,
     /// The chain of plugins, in the order they are asked.
     pub plugins: Vec<PluginConfig>,
-    /// Where compiled components are kept; none: the user's folder for caches.
+    /// Where compiled components, and components from registries, are kept; none: the user's folder for caches.
     pub plugin_cache: Option<PathBuf>,
+    /// The registries, as references name them, that may lack TLS or a certificate to be trusted.
+    pub insecure_registries: Vec<String>,
     /// Where state is kept; none: a plugin that exports `state`, else the default file.
     pub state: Option<StateConfig>,
     /// Who pulls an image that a create finds missing.
@@ -80,7 +84,7 @@ impl Config {
         merge::load(flags)
     }
 
-    /// Where compiled components are kept: by default in `$XDG_CACHE_HOME/flockerd`, else in `~/.cache/flockerd`.
+    /// Where components are kept: by default in `$XDG_CACHE_HOME/flockerd`, else in `~/.cache/flockerd`.
     /// None when nothing says where.
     pub fn plugin_cache(&self) -> Option<PathBuf> {
         let default = || folder("XDG_CACHE_HOME", ".cache");
@@ -107,6 +111,7 @@ impl Default for Config {
             backends: Vec::new(),
             plugins: Vec::new(),
             plugin_cache: None,
+            insecure_registries: Vec::new(),
             state: None,
             pull: Pull::Client,
             pull_to: PullTo::Placed,
@@ -137,7 +142,7 @@ pub struct BackendConfig {
 /// One `[[plugin]]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PluginConfig {
-    pub path: PathBuf,
+    pub source: PluginSource,
     pub name: String,
     /// None: warm for a plugin that exports `state`, else fresh.
     pub instance: Option<InstancePolicy>,
@@ -158,9 +163,9 @@ pub struct PluginConfig {
 
 impl PluginConfig {
     /// A plugin with the default settings.
-    pub fn new(path: PathBuf, name: String) -> Self {
+    pub fn new(source: impl Into<PluginSource>, name: String) -> Self {
         Self {
-            path,
+            source: source.into(),
             name,
             instance: None,
             on_failure: OnFailure::Refuse,

@@ -45,7 +45,9 @@ pub(super) async fn check(files: &[PathBuf], flags: &Flags) -> (String, bool) {
                 row(&mut report, "hint", problem.hint.as_deref().unwrap_or("-"));
             }
         }
-        weigh(file, &mut report);
+        if let Ok(bytes) = fs::read(file) {
+            weigh(bytes.len(), &digest(&bytes), &mut report);
+        }
     }
     (report, well)
 }
@@ -67,6 +69,10 @@ fn describe(info: &PluginInfo, report: &mut String) {
         .partition(|import| import.interface.starts_with(CONTRACT));
     row(report, "imports", &functions(&ours).join(", "));
     row(report, "wasi", &capabilities(&foreign).join(", "));
+    if let Some(pinned) = &info.pinned {
+        weigh(info.size, &info.digest, report);
+        row(report, "pinned", &pinned.to_string());
+    }
 }
 
 /// The versions of the contract that it names: one, unless parts of it were built apart.
@@ -106,11 +112,9 @@ fn capabilities(imports: &[&Import]) -> Vec<&'static str> {
 }
 
 /// What can be said of any file.
-fn weigh(file: &Path, report: &mut String) {
-    if let Ok(bytes) = fs::read(file) {
-        row(report, "size", &format!("{} bytes", bytes.len()));
-        row(report, "digest", &format!("sha256:{}", digest(&bytes)));
-    }
+fn weigh(size: usize, digest: &str, report: &mut String) {
+    row(report, "size", &format!("{size} bytes"));
+    row(report, "digest", &format!("sha256:{digest}"));
 }
 
 fn row(report: &mut String, name: &str, text: &str) {
