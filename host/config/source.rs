@@ -89,19 +89,17 @@ fn reference(text: &str) -> Result<Reference, Problem> {
     let parsed = Reference::try_from(format!("localhost/{rest}"));
     let parsed = parsed.map_err(|error| wrong(explain(&error, rest)))?;
     let (host, repository) = (host.to_owned(), parsed.repository().to_owned());
-    match (parsed.tag(), parsed.digest()) {
+    let tag = parsed.tag().map(str::to_owned);
+    match (tag, parsed.digest().map(str::to_ascii_lowercase)) {
         (_, Some(digest)) if !digest.starts_with("sha256:") => {
             Err(wrong("the digest must be a sha256"))
         }
-        (None, Some(digest)) => Ok(Reference::with_digest(host, repository, digest.to_owned())),
+        (None, Some(digest)) => Ok(Reference::with_digest(host, repository, digest)),
         (Some(tag), Some(digest)) => Ok(Reference::with_tag_and_digest(
-            host,
-            repository,
-            tag.to_owned(),
-            digest.to_owned(),
+            host, repository, tag, digest,
         )),
         (tag, None) => {
-            let tag = tag.unwrap_or("latest").to_owned();
+            let tag = tag.unwrap_or_else(|| "latest".to_owned());
             Ok(Reference::with_tag(host, repository, tag))
         }
     }
