@@ -26,7 +26,14 @@ pub(super) struct Says {
 /// A registry with one repository, `sheep`, on the loopback, without TLS.
 pub(super) struct Liar {
     pub(super) address: String,
-    says: Arc<Mutex<BTreeMap<String, Says>>>,
+    told: Arc<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    says: Mutex<BTreeMap<String, Says>>,
+    /// The heads of the requests.
+    asked: Mutex<Vec<String>>,
 }
 
 impl Liar {
@@ -34,21 +41,21 @@ impl Liar {
     pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let says = Arc::new(Mutex::new(BTreeMap::new()));
-        let told = Arc::clone(&says);
+        let told = Arc::new(Told::default());
+        let serving = Arc::clone(&told);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let told = Arc::clone(&told);
+                let told = Arc::clone(&serving);
                 thread::spawn(move || answer(stream, &told));
             }
         });
-        let liar = Self { address, says };
+        let liar = Self { address, told };
         liar.say("/v2/", ok(b"{}"));
         liar
     }
 
     pub(super) fn say(&self, path: &str, says: Says) {
-        self.says.lock().unwrap().insert(path.to_owned(), says);
+        self.told.says.lock().unwrap().insert(path.to_owned(), says);
     }
 
     /// Gives a manifest for the tag `1`; returns its digest.
@@ -63,6 +70,13 @@ impl Liar {
     /// Gives a blob under the digest of other bytes.
     pub(super) fn blob(&self, of: &[u8], says: Says) {
         self.say(&format!("/v2/sheep/blobs/sha256:{}", digest(of)), says);
+    }
+
+    /// The heads of the requests for what begins so.
+    pub(super) fn asked(&self, path: &str) -> Vec<String> {
+        let asked = self.told.asked.lock().unwrap();
+        let of_path = |head: &&String| head.starts_with(&format!("GET {path}"));
+        asked.iter().filter(of_path).cloned().collect()
     }
 
     /// `oci://127.0.0.1:40000/sheep:1`
@@ -92,7 +106,7 @@ pub(super) fn manifest(component: &[u8]) -> Value {
 }
 
 /// Answers one request; what is no HTTP, such as TLS, finds the connection closed.
-fn answer(stream: TcpStream, says: &Mutex<BTreeMap<String, Says>>) {
+fn answer(stream: TcpStream, told: &Told) {
     let mut reader = BufReader::new(stream);
     if !matches!(reader.fill_buf(), Ok([first, ..]) if first.is_ascii_uppercase()) {
         return;
@@ -111,7 +125,10 @@ fn answer(stream: TcpStream, says: &Mutex<BTreeMap<String, Says>>) {
         status: 404,
         ..ok(b"{}")
     };
-    let says = says.lock().unwrap().get(path).cloned().unwrap_or(unknown);
+    let path = path.split('?').next().unwrap_or_default();
+    let says = told.says.lock().unwrap().get(path).cloned();
+    let says = says.unwrap_or(unknown);
+    told.asked.lock().unwrap().push(head.join("\n"));
     let length = says.announces.unwrap_or(says.body.len());
     let mut answer = format!(
         "HTTP/1.1 {} Said\r\nConnection: close\r\nContent-Length: {length}\r\n",

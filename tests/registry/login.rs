@@ -9,16 +9,17 @@ use super::{Place, server::Server};
 use crate::harness::{plugin, run};
 
 impl Place {
-    fn configure(&self, config: &Value) {
+    pub(super) fn configure(&self, config: &Value) {
         let folder = self.0.path().join(".docker");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("config.json"), config.to_string()).unwrap();
     }
 }
 
-fn auths(server: &Server, login: &str) -> Value {
+/// What `docker login` leaves.
+pub(super) fn auths(registry: &str, login: &str) -> Value {
     let auth = base64::engine::general_purpose::STANDARD.encode(login);
-    json!({"auths": {&server.address: {"auth": auth}}})
+    json!({"auths": {registry: {"auth": auth}}})
 }
 
 #[test]
@@ -32,21 +33,21 @@ fn a_closed_registry_wants_dockers_credentials() {
         said.contains("without credentials") && said.contains(&hint),
         "{said}"
     );
-    place.configure(&auths(&server, "ann:wrong"));
+    place.configure(&auths(&server.address, "ann:wrong"));
     let said = place.refused(&source);
     assert!(
         said.contains("with the credentials of the docker configuration"),
         "{said}"
     );
     assert!(said.contains(&hint) && !said.contains("wrong"), "{said}");
-    place.configure(&auths(&server, "ann:b:c"));
+    place.configure(&auths(&server.address, "ann:b:c"));
     let said = place.accepted(&source);
     assert!(
         said.contains("plugin pulled") && !said.contains("b:c"),
         "{said}"
     );
     // What the credentials do not open stays closed, though it is in the cache.
-    place.configure(&auths(&server, "ann:wrong"));
+    place.configure(&auths(&server.address, "ann:wrong"));
     place.refused(&source);
 }
 
@@ -55,7 +56,7 @@ fn docker_config_names_another_folder_and_a_config_that_is_none_is_told() {
     let (place, server) = (Place::new(), Server::closed());
     server.push("route:1", &plugin("spread"));
     let source = server.source("route:1");
-    place.configure(&auths(&server, "ann:b:c"));
+    place.configure(&auths(&server.address, "ann:b:c"));
     let folder = place.0.path().join(".docker");
     let elsewhere = place.0.path().join("elsewhere");
     fs::rename(&folder, &elsewhere).unwrap();

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
 };
@@ -18,39 +18,58 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::harness::{flock, run};
+
 /// The media type of a component.
 pub(super) const WASM: &str = "application/wasm";
 
-/// `docker-registry` on the loopback, without TLS; it ends with this.
+/// `docker-registry`; it ends with this.
 pub(super) struct Server {
     process: Child,
     pub(super) address: String,
     login: Option<[&'static str; 2]>,
-    _folder: TempDir,
+    secure: bool,
+    folder: TempDir,
 }
 
 impl Server {
-    /// Everybody may pull and push.
+    /// Everybody may pull and push, on the loopback and without TLS.
     pub(super) fn open() -> Self {
-        Self::start(None)
+        let folder = TempDir::new().unwrap();
+        Self::start(folder, "addr: \"127.0.0.1:0\"", None)
     }
 
     /// Only `ann` with the password `b:c` may.
     pub(super) fn closed() -> Self {
-        Self::start(Some(["ann", "b:c"]))
+        let folder = TempDir::new().unwrap();
+        let [user, password] = ["ann", "b:c"];
+        let mut htpasswd = Command::new("htpasswd");
+        let entry = htpasswd.args(["-Bbn", user, password]).output().unwrap();
+        fs::write(folder.path().join("htpasswd"), entry.stdout).unwrap();
+        Self::start(folder, "addr: \"127.0.0.1:0\"", Some([user, password]))
     }
 
-    fn start(login: Option<[&'static str; 2]>) -> Self {
+    /// Everybody may, at an address of this host, with a certificate from an authority of its own.
+    pub(super) fn secure(host: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        certify(folder.path(), host);
+        let place = folder.path().display().to_string();
+        let tls = format!(
+            "addr: \"{host}:0\", tls: {{certificate: {place}/cert.pem, key: {place}/key.pem}}"
+        );
+        let mut server = Self::start(folder, &tls, None);
+        server.secure = true;
+        server
+    }
+
+    fn start(folder: TempDir, http: &str, login: Option<[&'static str; 2]>) -> Self {
+        // What starts the hosts installs the registry.
+        flock();
         let place = folder.path().display();
         let mut config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {place}/data}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n"
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {place}/data}}}}\nhttp: {{{http}}}\n"
         );
-        if let Some([user, password]) = login {
-            let entry = Command::new("htpasswd")
-                .args(["-Bbn", user, password])
-                .output();
-            fs::write(folder.path().join("htpasswd"), entry.unwrap().stdout).unwrap();
+        if login.is_some() {
             config += &format!("auth: {{htpasswd: {{realm: sheep, path: {place}/htpasswd}}}}\n");
         }
         let file = folder.path().join("config.yml");
@@ -58,33 +77,26 @@ impl Server {
         let mut process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "docker-registry", "serve"])
             .arg(&file)
-            .env_remove("OTEL_TRACES_EXPORTER")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                Some(
-                    line.split_once("listening on ")?
-                        .1
-                        .split(['"', ' '])
-                        .next()?
-                        .to_owned(),
-                )
-            })
-            .expect("the registry says where it listens");
+        let address = lines.by_ref().map_while(Result::ok).find_map(listening);
         // Its log must not stand still.
         thread::spawn(move || lines.for_each(drop));
         Self {
             process,
-            address,
+            address: address.expect("the registry says where it listens"),
             login,
-            _folder: folder,
+            secure: false,
+            folder,
         }
+    }
+
+    /// The certificate of the authority.
+    pub(super) fn authority(&self) -> PathBuf {
+        self.folder.path().join("authority.pem")
     }
 
     /// Goes away, as a registry does that is out of reach.
@@ -122,7 +134,11 @@ impl Server {
         let mut manifest = OciImageManifest::build(&layers, &config, None);
         manifest.media_type = Some("application/vnd.oci.image.manifest.v1+json".to_owned());
         let client = Client::new(ClientConfig {
-            protocol: ClientProtocol::Http,
+            protocol: match self.secure {
+                true => ClientProtocol::Https,
+                false => ClientProtocol::Http,
+            },
+            accept_invalid_certificates: true,
             ..ClientConfig::default()
         });
         let reference = Reference::try_from(format!("{}/team/{name}", self.address)).unwrap();
@@ -148,4 +164,29 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Takes the address out of a line of the registry's log.
+fn listening(line: String) -> Option<String> {
+    let (_, rest) = line.split_once("listening on ")?;
+    let address = rest.split(['"', ',', ' ']).next()?;
+    Some(address.to_owned())
+}
+
+/// Makes an authority, and a certificate of it for an address.
+fn certify(folder: &Path, host: &str) {
+    let openssl = |line: &str| {
+        let mut command = Command::new("openssl");
+        run(command.current_dir(folder).args(line.split(' ')), b"").ok();
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!(
+        "req -x509 {key} -keyout authority.key -out authority.pem -days 2 -subj /CN=shepherd"
+    ));
+    openssl(&format!(
+        "req {key} -keyout key.pem -out request.pem -subj /CN=sheep -addext subjectAltName=IP:{host}"
+    ));
+    openssl(
+        "x509 -req -in request.pem -CA authority.pem -CAkey authority.key -CAcreateserial -copy_extensions copyall -days 2 -out cert.pem",
+    );
 }
