@@ -35,6 +35,8 @@ pub struct App {
     proxy: Arc<Proxy>,
     published: Option<Arc<Published>>,
     shutdown: Shutdown,
+    /// Heard from the start: a SIGHUP that nobody hears ends the process.
+    hangup: Signal,
 }
 
 impl App {
@@ -44,6 +46,8 @@ impl App {
     /// What the operator has to mend.
     pub async fn build(config: Config) -> Result<Self, Problem> {
         raise_descriptor_limit();
+        let hangup = signal(SignalKind::hangup())
+            .map_err(|error| Problem::new(error.to_string(), "try again"))?;
         let (compiler, registries) = makers(&config);
         let loaded = Plugins::load(&config.plugins, compiler, registries)
             .await
@@ -67,6 +71,7 @@ impl App {
             proxy: Arc::new(proxy.publishing(published.clone())),
             published,
             shutdown,
+            hangup,
         })
     }
 
@@ -92,7 +97,7 @@ impl App {
             self.shutdown.spawn("publish", published.follow(changes));
         }
         sources::feed(&self.config, &self.inventory, &self.plugins, &self.shutdown).await?;
-        reload::watch(&self.plugins, &self.shutdown)?;
+        reload::watch(&self.plugins, self.hangup, &self.shutdown);
         let api = Arc::new(Api::new(self.proxy, self.shutdown.clone()));
         for listener in self.listeners {
             self.shutdown.spawn("listener", api.clone().serve(listener));

@@ -1,7 +1,7 @@
 //! Plugins replaced while flockerd runs: when their file changes, and, as those from registries, on SIGHUP.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::Signal,
     time::{MissedTickBehavior, interval},
 };
 
@@ -24,14 +24,10 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Watches the plugins' files from now on.
-///
-/// # Errors
-/// When signals cannot be heard.
-pub(super) fn watch(plugins: &Arc<ArcSwap<Plugins>>, shutdown: &Shutdown) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+pub(super) fn watch(plugins: &Arc<ArcSwap<Plugins>>, mut hangup: Signal, shutdown: &Shutdown) {
     let infos = plugins.load().infos();
     if infos.is_empty() {
-        return Ok(());
+        return;
     }
     let mut files: Vec<File> = infos.into_iter().map(File::new).collect();
     let (plugins, ended) = (plugins.clone(), shutdown.clone());
@@ -51,7 +47,6 @@ pub(super) fn watch(plugins: &Arc<ArcSwap<Plugins>>, shutdown: &Shutdown) -> io:
             }
         }
     });
-    Ok(())
 }
 
 /// Takes what has changed, or everything when that is asked for.
