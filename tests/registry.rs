@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     eventually,
-    harness::{Flockerd, Output, binary, flock, plugin, run},
+    harness::{Flockerd, Output, binary, plugin, run},
     plugins::fakes,
 };
 
@@ -20,6 +20,7 @@ mod liar;
 mod lies;
 mod login;
 mod server;
+mod tls;
 mod token;
 
 use server::{Server, WASM};
@@ -320,58 +321,4 @@ fn the_tools_take_a_reference_wherever_they_take_a_file() {
         "{}",
         checked.text()
     );
-}
-
-#[test]
-fn a_registry_elsewhere_is_insecure_only_when_it_is_named() {
-    let scope = flock().shared();
-    let image = flock().registry.seed(&scope);
-    let place = Place::new();
-    flock().registry.login(&place.0.path().join(".docker"));
-    let source = format!("oci://{image}");
-    let said = place.refused(&source);
-    assert!(said.contains("the registry is out of reach"), "{said}");
-    let config = place.0.path().join("flockerd.toml");
-    fs::write(
-        &config,
-        format!("insecure_registries = [\"{}\"]", flock().registry.address),
-    )
-    .unwrap();
-    let config = config.to_string_lossy();
-    let said = run(
-        &mut place.command(&["--config", &config, "plugin", "check", &source]),
-        b"",
-    );
-    // What docker itself pushed.
-    assert!(
-        said.text()
-            .contains("it is a container image, not a wasm component"),
-        "{}",
-        said.text()
-    );
-    assert_eq!(said.code, 1);
-}
-
-#[test]
-fn certificates_are_checked_against_the_systems() {
-    let host = flock().registry.address.split(':').next().unwrap();
-    let (place, server) = (Place::new(), Server::secure(host));
-    server.push("route:1", &plugin("spread"));
-    let source = server.source("route:1");
-    let said = place.refused(&source);
-    assert!(
-        said.contains("out of reach") && said.contains("certificate"),
-        "{said}"
-    );
-    let mut trusting = place.command(&["plugin", "check", &source]);
-    let said = run(trusting.env("SSL_CERT_FILE", server.authority()), b"");
-    assert!(said.text().contains("plugin pulled"), "{}", said.text());
-    let config = place.0.path().join("flockerd.toml");
-    let insecure = format!("insecure_registries = [\"{}\"]", server.address);
-    fs::write(&config, insecure).unwrap();
-    let config = config.to_string_lossy();
-    let place = Place::new();
-    let mut careless = place.command(&["--config", &config, "plugin", "check", &source]);
-    let said = run(&mut careless, b"");
-    assert!(said.text().contains("plugin pulled"), "{}", said.text());
 }
