@@ -188,9 +188,19 @@ fn a_registry_out_of_reach_is_bridged_by_what_was_pulled_last() {
         .arg("--plugin")
         .arg(&source)
         .start();
-    let log = flockerd.log();
-    assert!(log.contains("registry out of reach"), "{log}");
-    assert!(log.contains("WARN") && log.contains(&digest), "{log}");
+    let warning = || {
+        let log = flockerd.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains("registry out of reach"));
+        line.map(str::to_owned)
+    };
+    eventually!(warning().is_some());
+    let warning = warning().unwrap();
+    assert!(
+        warning.contains("WARN") && warning.contains(&digest),
+        "{warning}"
+    );
     // What was never pulled cannot be bridged.
     for (place, source) in [(&Place::new(), source), (&place, server.source("route:2"))] {
         let said = place.refused(&source);

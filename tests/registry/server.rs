@@ -1,6 +1,7 @@
 //! A real registry of a test's own, and what authors' tools push to it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -122,8 +123,13 @@ impl Server {
 
     /// Pushes layers with their media types; returns the digest of the manifest.
     pub(super) fn push_as(&self, name: &str, config: &str, layers: &[(&str, &[u8])]) -> String {
-        let layer =
-            |(kind, data): &(&str, &[u8])| ImageLayer::new(data.to_vec(), kind.to_string(), None);
+        let title = BTreeMap::from([(
+            "org.opencontainers.image.title".to_owned(),
+            format!("{name}.wasm"),
+        )]);
+        let layer = |(kind, data): &(&str, &[u8])| {
+            ImageLayer::new(data.to_vec(), kind.to_string(), Some(title.clone()))
+        };
         let layers: Vec<ImageLayer> = layers.iter().map(layer).collect();
         let digests: Vec<String> = layers.iter().map(ImageLayer::sha256_digest).collect();
         let about = json!({
