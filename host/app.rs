@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Problem, Publish, StateConfig},
     front::{Listener, api::Api},
     inventory::{Inventory, Timing},
-    plugin::{Compiler, Hook, Loaded, Plugins},
+    plugin::{Compiler, Hook, Loaded, Plugins, Registries},
     proxy::{Proxy, Published, Settings},
     shutdown::Shutdown,
     state::{StateStore, memory::Memory, redb::Redb},
@@ -37,6 +37,8 @@ pub struct App {
     proxy: Arc<Proxy>,
     published: Option<Arc<Published>>,
     shutdown: Shutdown,
+    /// Heard from the start: a SIGHUP that nobody hears ends the process.
+    hangup: Signal,
 }
 
 impl App {
@@ -46,7 +48,10 @@ impl App {
     /// What the operator has to mend.
     pub async fn build(config: Config) -> Result<Self, Problem> {
         raise_descriptor_limit();
-        let loaded = Plugins::load(&config.plugins, Compiler::cached(config.plugin_cache()))
+        let hangup = signal(SignalKind::hangup())
+            .map_err(|error| Problem::new(error.to_string(), "try again"))?;
+        let (compiler, registries) = makers(&config);
+        let loaded = Plugins::load(&config.plugins, compiler, registries)
             .await
             .map_err(|e| Problem::new(e.to_string(), e.hint()))?;
         let (plugins, state) = open_state(config.state.clone(), loaded)?;
@@ -69,6 +74,7 @@ impl App {
             proxy: Arc::new(proxy.publishing(published.clone())),
             published,
             shutdown,
+            hangup,
         })
     }
 
@@ -96,7 +102,7 @@ impl App {
         sources::feed(&self.config, &self.inventory, &self.plugins, &self.shutdown).await?;
         let events = Events::new(&self.plugins, &self.proxy, &self.shutdown);
         events.feed();
-        reload::watch(&self.plugins, events, &self.shutdown)?;
+        reload::watch(&self.plugins, events, self.hangup, &self.shutdown);
         let api = Arc::new(Api::new(self.proxy, self.shutdown.clone()));
         for listener in self.listeners {
             self.shutdown.spawn("listener", api.clone().serve(listener));
@@ -116,6 +122,12 @@ async fn asked_to_end(terminate: &mut Signal, interrupt: &mut Signal) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+/// Where plugins come from, and what turns them into code.
+fn makers(config: &Config) -> (Compiler, Registries) {
+    let registries = Registries::new(config.plugin_cache(), config.insecure_registries.clone());
+    (Compiler::cached(config.plugin_cache()), registries)
 }
 
 fn settings(config: &Config) -> Settings {

@@ -18,6 +18,7 @@ mod keys;
 mod merge;
 mod plugins;
 mod reader;
+mod source;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -27,6 +28,7 @@ pub use flags::Flags;
 pub use grants::{EnvGrant, Grants, HostGrant, Scheme, Source};
 pub use keys::{KEYS, Key};
 pub use plugins::{json, object};
+pub use source::PluginSource;
 
 use crate::{address::Address, telemetry};
 
@@ -39,8 +41,10 @@ pub struct Config {
     pub backends: Vec<BackendConfig>,
     /// The chain of plugins, in the order they are asked.
     pub plugins: Vec<PluginConfig>,
-    /// Where compiled components are kept; none: the user's folder for caches.
+    /// Where compiled components, and components from registries, are kept; none: the user's folder for caches.
     pub plugin_cache: Option<PathBuf>,
+    /// The registries, as references name them, that may lack TLS or a certificate to be trusted.
+    pub insecure_registries: Vec<String>,
     /// Where state is kept; none: a plugin that exports `state`, else the default file.
     pub state: Option<StateConfig>,
     /// Who pulls an image that a create finds missing.
@@ -82,7 +86,7 @@ impl Config {
         merge::load(flags)
     }
 
-    /// Where compiled components are kept: by default in `$XDG_CACHE_HOME/flockerd`, else in `~/.cache/flockerd`.
+    /// Where components are kept: by default in `$XDG_CACHE_HOME/flockerd`, else in `~/.cache/flockerd`.
     /// None when nothing says where.
     pub fn plugin_cache(&self) -> Option<PathBuf> {
         let default = || folder("XDG_CACHE_HOME", ".cache");
@@ -109,6 +113,7 @@ impl Default for Config {
             backends: Vec::new(),
             plugins: Vec::new(),
             plugin_cache: None,
+            insecure_registries: Vec::new(),
             state: None,
             pull: Pull::Client,
             pull_to: PullTo::Placed,
@@ -139,7 +144,7 @@ pub struct BackendConfig {
 /// One `[[plugin]]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PluginConfig {
-    pub path: PathBuf,
+    pub source: PluginSource,
     pub name: String,
     /// None: warm for a plugin that exports `state`, else fresh.
     pub instance: Option<InstancePolicy>,
@@ -162,9 +167,9 @@ pub struct PluginConfig {
 
 impl PluginConfig {
     /// A plugin with the default settings.
-    pub fn new(path: PathBuf, name: String) -> Self {
+    pub fn new(source: impl Into<PluginSource>, name: String) -> Self {
         Self {
-            path,
+            source: source.into(),
             name,
             instance: None,
             on_failure: OnFailure::Refuse,

@@ -3,11 +3,14 @@
 //! Plugins are sandboxed WebAssembly components built against `wit/`. What a plugin may see of the flock is handed to
 //! it as a [`Scene`]; plugins never call up.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{config::PluginConfig, state::StateStore};
+use crate::{
+    config::{PluginConfig, PluginSource},
+    state::StateStore,
+};
 
 mod answer;
 mod aside;
@@ -32,7 +35,9 @@ mod mapped;
 mod nesting;
 mod outgoing;
 mod record;
+mod registry;
 mod shadow;
+mod source;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -44,6 +49,7 @@ pub use events::{Ear, Notice, Told, What};
 pub use keyspace::key_of;
 pub use load::{LoadError, digest};
 pub use record::{LastFailure, Tally};
+pub use registry::{PullError, Registries};
 pub use shadow::Placement;
 pub use store::PluginState;
 
@@ -133,10 +139,15 @@ pub struct Loaded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginInfo {
     pub name: String,
-    pub path: PathBuf,
+    /// As it is configured.
+    pub source: PluginSource,
+    /// For a component from a registry, the source that means this one for ever.
+    pub pinned: Option<PluginSource>,
     pub hooks: Vec<Hook>,
-    /// The SHA-256 of the file, in hexadecimal.
+    /// The SHA-256 of the component, in hexadecimal.
     pub digest: String,
+    /// How long the component is, in bytes.
+    pub size: usize,
     /// The interfaces of the contract that its hooks are from, with their version: `flocker:plugin/route@0.1.0`.
     pub exports: Vec<String>,
     pub imports: Vec<Import>,
@@ -203,7 +214,7 @@ pub struct Plugins {
 /// What became of loading a plugin again.
 #[derive(Clone)]
 pub enum Reload {
-    /// The file is the one that runs already.
+    /// The component is the one that runs already.
     Same,
     /// The plugin keeps flockerd's state, perhaps in its own memory: only a restart replaces it.
     KeepsState,
@@ -217,15 +228,19 @@ impl Plugins {
         Self::default()
     }
 
-    /// Reads, compiles, checks and once instantiates every plugin, in the order given.
+    /// Reads or pulls, compiles, checks and once instantiates every plugin, in the order given.
     ///
     /// Compiling takes milliseconds for Rust and C, seconds for Python and JavaScript; what was compiled before takes
     /// none.
-    pub async fn load(configs: &[PluginConfig], compiler: Compiler) -> Result<Loaded, LoadError> {
+    pub async fn load(
+        configs: &[PluginConfig],
+        compiler: Compiler,
+        registries: Registries,
+    ) -> Result<Loaded, LoadError> {
         if configs.is_empty() {
             return Ok(Loaded::default());
         }
-        let loader = Loader::new(configs, compiler)?;
+        let loader = Loader::new(configs, compiler, registries)?;
         let mut components = Vec::with_capacity(configs.len());
         for config in configs {
             components.push(Arc::new(loader.load(config).await?));
@@ -236,7 +251,7 @@ impl Plugins {
         })
     }
 
-    /// Reads, compiles, checks and once instantiates one plugin's file again. The chain itself stays as it is; calls
+    /// Reads or pulls, compiles, checks and once instantiates one plugin again. The chain itself stays as it is; calls
     /// that are in the old plugin end there.
     ///
     /// # Errors

@@ -69,6 +69,8 @@ mod publish;
 mod pull;
 /// The README.
 mod readme;
+/// Plugins out of image registries.
+mod registry;
 /// Plugins replaced while flockerd runs.
 mod reload;
 /// `docker run`.

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::sources;
+use super::{makers, sources};
 use crate::{
     backend::{Backend, Health},
     config::{Config, PluginConfig},
     inventory::{Inventory, Timing},
-    plugin::{Compiler, Hook, Loaded, Plugins},
+    plugin::{Hook, Loaded, Plugins},
     shutdown::Shutdown,
     state::memory::Memory,
 };
@@ -16,18 +16,18 @@ use crate::{
 pub async fn check(config: &Config) -> (String, bool) {
     let mut report = String::from("ok    configuration\n");
     let mut well = true;
-    let compiler = Compiler::cached(config.plugin_cache());
     for plugin in &config.plugins {
-        let (line, good) = check_plugin(plugin, &compiler).await;
+        let (line, good) = check_plugin(plugin, config).await;
         well &= good;
         report.push_str(&line);
     }
-    well &= check_backends(config, well.then_some(compiler), &mut report).await;
+    well &= check_backends(config, well, &mut report).await;
     (report, well)
 }
 
-async fn check_plugin(plugin: &PluginConfig, compiler: &Compiler) -> (String, bool) {
-    match Plugins::load(std::slice::from_ref(plugin), compiler.clone()).await {
+async fn check_plugin(plugin: &PluginConfig, config: &Config) -> (String, bool) {
+    let (compiler, registries) = makers(config);
+    match Plugins::load(std::slice::from_ref(plugin), compiler, registries).await {
         Ok(loaded) => {
             let hooks = loaded.infos().into_iter().flat_map(|info| info.hooks);
             let names: Vec<&str> = hooks.map(Hook::name).collect();
@@ -41,22 +41,19 @@ async fn check_plugin(plugin: &PluginConfig, compiler: &Compiler) -> (String, bo
 }
 
 /// Verifies the backends of the configuration and, when the plugins are sound, those that they list.
-async fn check_backends(
-    config: &Config,
-    ask_plugins: Option<Compiler>,
-    report: &mut String,
-) -> bool {
+async fn check_backends(config: &Config, ask_plugins: bool, report: &mut String) -> bool {
     let shutdown = Shutdown::new();
     let timing = Timing {
         timeout: config.backend_timeout,
         probe_interval: config.probe_interval,
     };
     let plugins = match ask_plugins {
-        Some(compiler) => {
-            let loaded = Plugins::load(&config.plugins, compiler).await;
+        true => {
+            let (compiler, registries) = makers(config);
+            let loaded = Plugins::load(&config.plugins, compiler, registries).await;
             loaded.unwrap_or_default()
         }
-        None => Loaded::default(),
+        false => Loaded::default(),
     };
     let plugins = plugins.with_state(Arc::new(Memory::new()));
     // Nobody is told of a trial.

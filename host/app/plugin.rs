@@ -13,9 +13,10 @@ mod status;
 
 use std::path::{Path, PathBuf};
 
+use super::makers;
 use crate::{
     config::{Config, Flags, PluginConfig, Problem},
-    plugin::{Compiler, Loaded, Plugins},
+    plugin::{Compiler, Loaded, Plugins, Registries},
 };
 
 /// What an author wants to know or to have.
@@ -39,14 +40,14 @@ pub enum Tool {
     },
     /// Run the cases of a TOML file, one line each; the exit code is 0 or 1
     Test {
-        /// The component
+        /// The component: a file, or oci://host/repository:tag
         file: PathBuf,
         /// Flocks, requests, and what the plugin is to say
         cases: PathBuf,
     },
     /// Measure how long the requests of a cases file take, in a fresh and in a warm instance
     Bench {
-        /// The component
+        /// The component: a file, or oci://host/repository:tag
         file: PathBuf,
         /// The cases; what they expect does not matter
         cases: PathBuf,
@@ -105,6 +106,7 @@ pub async fn run(tool: &Tool, flags: &Flags) -> Result<(String, bool), Problem> 
 struct Desk {
     chain: Vec<PluginConfig>,
     compiler: Compiler,
+    registries: Registries,
 }
 
 impl Desk {
@@ -115,8 +117,10 @@ impl Desk {
             flags.plugin = files.iter().map(|file| file.as_os_str().into()).collect();
         }
         let config = Config::load(&flags)?;
+        let (compiler, registries) = makers(&config);
         Ok(Self {
-            compiler: Compiler::cached(config.plugin_cache()),
+            compiler,
+            registries,
             chain: config.plugins,
         })
     }
@@ -144,7 +148,8 @@ impl Desk {
             instances: 1,
             ..plugin.clone()
         };
-        let loaded = Plugins::load(&[plugin], self.compiler.clone()).await;
+        let (compiler, registries) = (self.compiler.clone(), self.registries.clone());
+        let loaded = Plugins::load(&[plugin], compiler, registries).await;
         loaded.map_err(|error| Problem::new(error.to_string(), error.hint()))
     }
 }

@@ -1,16 +1,16 @@
-//! Plugins replaced while flockerd runs: when their file changes, and on SIGHUP.
+//! Plugins replaced while flockerd runs: when their file changes, and, as those from registries, on SIGHUP.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::Signal,
     time::{MissedTickBehavior, interval},
 };
 
@@ -25,18 +25,15 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Watches the plugins' files from now on.
-///
-/// # Errors
-/// When signals cannot be heard.
 pub(super) fn watch(
     plugins: &Arc<ArcSwap<Plugins>>,
     events: Events,
+    mut hangup: Signal,
     shutdown: &Shutdown,
-) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+) {
     let infos = plugins.load().infos();
     if infos.is_empty() {
-        return Ok(());
+        return;
     }
     let mut files: Vec<File> = infos.into_iter().map(File::new).collect();
     let (plugins, ended) = (plugins.clone(), shutdown.clone());
@@ -49,21 +46,29 @@ pub(super) fn watch(
                 _ = hangup.recv() => true,
                 () = ended.cancelled() => return,
             };
-            for file in &mut files {
-                if file.has_settled() || asked {
-                    reload(&plugins, file).await;
-                    events.feed();
-                }
+            // A registry may take its time.
+            tokio::select! {
+                () = look(&plugins, &mut files, asked) => events.feed(),
+                () = ended.cancelled() => return,
             }
         }
     });
-    Ok(())
+}
+
+/// Takes what has changed, or everything when that is asked for.
+async fn look(plugins: &ArcSwap<Plugins>, files: &mut [File], asked: bool) {
+    for file in files {
+        if file.has_settled() || asked {
+            reload(plugins, file).await;
+        }
+    }
 }
 
 /// A plugin's file as it was seen.
 struct File {
     plugin: String,
-    path: PathBuf,
+    /// None for a plugin from a registry: it never changes by itself.
+    path: Option<PathBuf>,
     seen: Option<Stamp>,
     /// As it was loaded, or refused.
     taken: Option<Stamp>,
@@ -74,10 +79,11 @@ type Stamp = (u64, u64, SystemTime);
 
 impl File {
     fn new(info: PluginInfo) -> Self {
-        let taken = stamp(&info.path);
+        let path = info.source.path().map(Path::to_owned);
+        let taken = path.as_deref().and_then(stamp);
         Self {
             plugin: info.name,
-            path: info.path,
+            path,
             seen: taken,
             taken,
         }
@@ -85,21 +91,25 @@ impl File {
 
     /// True when the file has changed since it was taken and no more since the last look.
     fn has_settled(&mut self) -> bool {
-        let now = stamp(&self.path);
+        let now = self.stamp();
         let settled = now.is_some() && now == self.seen && now != self.taken;
         self.seen = now;
         settled
     }
+
+    fn stamp(&self) -> Option<Stamp> {
+        self.path.as_deref().and_then(stamp)
+    }
 }
 
-fn stamp(path: &PathBuf) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.ino(), metadata.len(), metadata.modified().ok()?))
 }
 
 /// Loads a file aside and swaps the chain between two calls; what does not load leaves the old one in its place.
 async fn reload(plugins: &ArcSwap<Plugins>, file: &mut File) {
-    file.taken = stamp(&file.path);
+    file.taken = file.stamp();
     let plugin = &file.plugin;
     match plugins.load_full().reload(plugin).await {
         Ok(Reload::Same) => {}
@@ -116,7 +126,7 @@ async fn reload(plugins: &ArcSwap<Plugins>, file: &mut File) {
             tracing::info!(plugin, digest, "plugin reloaded");
         }
         Err(error) => {
-            tracing::error!(plugin, %error, hint = error.hint(), "plugin not reloaded, the old one goes on");
+            tracing::error!(plugin, %error, hint = %error.hint(), "plugin not reloaded, the old one goes on");
         }
     }
 }

@@ -19,6 +19,8 @@ const SIMILAR: f64 = 0.6;
 pub(super) struct File {
     pub(super) listen: Option<Vec<Spanned<String>>>,
     pub(super) plugin_cache: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) insecure_registries: Vec<Spanned<String>>,
     pub(super) state: Option<Spanned<Scalar>>,
     pub(super) pull: Option<Spanned<Scalar>>,
     pub(super) pull_to: Option<Spanned<Scalar>>,

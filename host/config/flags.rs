@@ -36,11 +36,12 @@ pub struct Flags {
     )]
     pub backend: Vec<String>,
 
-    /// Append a WebAssembly component to the chain of plugins; repeatable, asked in the order given
+    /// Append a WebAssembly component, a file or oci://host/repository:tag, to the chain of plugins; repeatable, asked in
+    /// the order given
     #[arg(
         long,
         global = true,
-        value_name = "PATH",
+        value_name = "PATH|oci://REFERENCE",
         env = "FLOCKERD_PLUGIN",
         value_delimiter = ',',
         hide_env_values = true

@@ -21,7 +21,12 @@ pub const KEYS: &[Key] = &[
     key(
         "plugin_cache",
         None,
-        "the folder where compiled plugins are kept, with mode 0700; otherwise `$XDG_CACHE_HOME/flockerd`",
+        "the folder where compiled plugins, and plugins from registries, are kept, with mode 0700; otherwise `$XDG_CACHE_HOME/flockerd`",
+    ),
+    key(
+        "insecure_registries",
+        Some("[]"),
+        "the registries of plugins, each `host` or `host:port`, that may lack TLS or a valid certificate; those on the loopback always may",
     ),
     key(
         "state",
@@ -121,12 +126,12 @@ pub const KEYS: &[Key] = &[
     key(
         "plugin.path",
         None,
-        "required: the component, relative to the configuration file",
+        "required: the component, relative to the configuration file, or `oci://host/repository:tag`",
     ),
     key(
         "plugin.name",
         None,
-        "a name of its own; otherwise the path's file name without its extension",
+        "a name of its own; otherwise the path's file name without its extension, or the last part of the repository",
     ),
     key(
         "plugin.instance",

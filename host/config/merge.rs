@@ -15,7 +15,7 @@ use super::{
     file::{self, File, Scalar, Source},
     plugins,
     reader::{Problems, Reader, choice},
-    units,
+    source, units,
 };
 use crate::telemetry;
 
@@ -79,6 +79,7 @@ fn apply_file(config: &mut Config, file: File, reader: &mut Reader<'_>) {
     reader.set(&mut config.log, file.log.as_ref(), filter);
     let cache = file.plugin_cache.as_ref();
     config.plugin_cache = cache.map(|path| reader.folder().join(path.get_ref()));
+    config.insecure_registries = reader.list(&file.insecure_registries, source::registry);
     config.backends = file
         .backend
         .iter()

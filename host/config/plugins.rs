@@ -8,8 +8,8 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    Grants, HostGrant, InstancePolicy, OnFailure, PluginConfig, Problem, Source, address, file,
-    grants,
+    Grants, HostGrant, InstancePolicy, OnFailure, PluginConfig, PluginSource, Problem, Source,
+    address, file, grants,
     reader::{Problems, Reader, choice},
     units,
 };
@@ -25,11 +25,14 @@ const FAILURES: &[(&str, OnFailure)] = &[("refuse", OnFailure::Refuse), ("skip",
 const MEMORY_LIMIT: usize = 4 << 30;
 
 pub(super) fn from_file(given: file::Plugin, reader: &mut Reader<'_>) -> Option<PluginConfig> {
+    let folder = reader.folder();
+    let parse = |text: &str| PluginSource::parse(Path::new(text), folder);
+    let source = reader.take(&given.path, parse)?;
     let name = match &given.name {
         Some(name) => reader.take(name, address::name),
-        None => reader.take(&given.path, |path| stem(Path::new(path))),
+        None => reader.take(&given.path, |_| address::name(&source.stem())),
     }?;
-    let mut plugin = PluginConfig::new(reader.folder().join(given.path.get_ref()), name);
+    let mut plugin = PluginConfig::new(source, name);
     plugin.instance = reader.optional(given.instance.as_ref(), |text| choice(text, INSTANCES));
     plugin.shadow = given.shadow;
     reader.set(&mut plugin.on_failure, given.on_failure.as_ref(), |text| {
@@ -77,7 +80,7 @@ fn source(text: &str) -> Result<Source, Problem> {
     choice(text, SOURCES)
 }
 
-/// Replaces the chain by the paths given, each with the settings the file has for it.
+/// Replaces the chain by the components given, each with the settings the file has for it.
 pub(super) fn apply_flags(
     plugins: &mut Vec<PluginConfig>,
     given: &[OsString],
@@ -98,27 +101,28 @@ pub(super) fn apply_flags(
     *plugins = chain.collect();
 }
 
-/// Finds the settings for a path: those of the same path, else those of the name, else the defaults.
-fn settled(plugins: &[PluginConfig], path: &Path) -> Result<PluginConfig, Problem> {
-    let same_path = plugins.iter().find(|plugin| same(&plugin.path, path));
-    if let Some(plugin) = same_path {
+/// Finds the settings for a component: those of the same source, else those of the name, else the defaults.
+fn settled(plugins: &[PluginConfig], given: &Path) -> Result<PluginConfig, Problem> {
+    let source = PluginSource::parse(given, Path::new(""))?;
+    let same_source = plugins.iter().find(|plugin| same(&plugin.source, &source));
+    if let Some(plugin) = same_source {
         return Ok(plugin.clone());
     }
-    let name = stem(path)?;
+    let name = address::name(&source.stem())?;
     let same_name = plugins.iter().find(|plugin| plugin.name == name).cloned();
-    Ok(PluginConfig {
-        path: path.to_owned(),
-        ..same_name.unwrap_or_else(|| PluginConfig::new(path.to_owned(), name))
+    Ok(match same_name {
+        Some(plugin) => PluginConfig { source, ..plugin },
+        None => PluginConfig::new(source, name),
     })
 }
 
-fn same(a: &Path, b: &Path) -> bool {
-    matches!((path::absolute(a), path::absolute(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-fn stem(path: &Path) -> Result<String, Problem> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    address::name(&stem)
+fn same(a: &PluginSource, b: &PluginSource) -> bool {
+    match (a.path(), b.path()) {
+        (Some(a), Some(b)) => {
+            matches!((path::absolute(a), path::absolute(b)), (Ok(a), Ok(b)) if a == b)
+        }
+        _ => a == b,
+    }
 }
 
 fn memory(text: &str) -> Result<usize, Problem> {

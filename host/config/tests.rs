@@ -49,6 +49,7 @@ pull_to = "all"
 builder = "big"
 strategy = "spread"
 plugin_cache = "cache"
+insecure_registries = ["10.0.0.1:5000", "registry"]
 publish = "forward"
 publish_address = "::1"
 backend_timeout = "250ms"
@@ -106,7 +107,7 @@ fn a_full_file_sets_everything() {
         labels,
     };
     let audit = PluginConfig {
-        path: "/opt/b.wasm".into(),
+        source: PathBuf::from("/opt/b.wasm").into(),
         name: "audit".to_owned(),
         instance: Some(InstancePolicy::Warm),
         on_failure: OnFailure::Skip,
@@ -145,6 +146,7 @@ fn a_full_file_sets_everything() {
             audit,
         ],
         plugin_cache: Some(written.path("cache")),
+        insecure_registries: ["10.0.0.1:5000", "registry"].map(str::to_owned).into(),
         state: Some(StateConfig::File(written.path("state/f.redb"))),
         pull: Pull::Proxy,
         pull_to: PullTo::All,
@@ -217,10 +219,12 @@ fn plugin_flags_choose_the_chain_and_the_file_their_settings() {
             ..Flags::default()
         };
         let plugins = written.load(flags).unwrap().plugins;
-        let describe = |p: PluginConfig| (p.path, p.name, p.instances);
+        let describe = |p: PluginConfig| (p.source.to_string(), p.name, p.instances);
         plugins.into_iter().map(describe).collect::<Vec<_>>()
     };
-    let plugin = |path: PathBuf, name: &str, instances| (path, name.to_owned(), instances);
+    let plugin = |path: PathBuf, name: &str, instances| {
+        (path.display().to_string(), name.to_owned(), instances)
+    };
 
     let same_path = PathBuf::from("/opt/./b.wasm");
     assert_eq!(

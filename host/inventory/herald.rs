@@ -71,7 +71,7 @@ mod tests {
     use crate::{
         config::PluginConfig,
         inventory::{Entry, Inventory, Timing},
-        plugin::{Compiler, Scene},
+        plugin::{Compiler, Registries, Scene},
         shutdown::Shutdown,
         state::memory::Memory,
     };
@@ -101,7 +101,9 @@ mod tests {
         let file = folder.path().join("ear.wasm");
         std::fs::write(&file, component()).unwrap();
         let config = PluginConfig::new(file, "ear".to_owned());
-        let loaded = Plugins::load(&[config], Compiler::default()).await.unwrap();
+        let loaded = Plugins::load(&[config], Compiler::default(), Registries::default())
+            .await
+            .unwrap();
         Arc::new(ArcSwap::from_pointee(
             loaded.with_state(Arc::new(Memory::new())),
         ))

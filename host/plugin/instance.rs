@@ -12,7 +12,7 @@ use wasmtime::{
 };
 
 use crate::{
-    config::{InstancePolicy, PluginConfig},
+    config::{InstancePolicy, PluginConfig, PluginSource},
     state::StateStore,
 };
 
@@ -27,6 +27,7 @@ use super::{
     keyspace::Ledger,
     limits, load,
     record::{Record, Tally},
+    source::Origin,
 };
 
 /// How many calls a shadow may be behind.
@@ -47,7 +48,7 @@ pub(super) struct Component {
     pub(super) settings: PluginConfig,
     pub(super) functions: Functions,
     identity: Arc<Identity>,
-    digest: String,
+    origin: Origin,
     template: InstancePre<Context>,
     seats: Seats,
     /// One, for the `event` hook: what is told after the fact takes no instance away from a call.
@@ -155,7 +156,7 @@ impl Plugin {
 impl Component {
     pub(super) fn new(
         settings: PluginConfig,
-        digest: String,
+        origin: Origin,
         template: InstancePre<Context>,
         functions: Functions,
     ) -> Self {
@@ -173,7 +174,7 @@ impl Component {
             identity: Arc::new(identity),
             settings,
             functions,
-            digest,
+            origin,
             template,
             record: Arc::default(),
             shadows: Arc::new(Semaphore::new(SHADOWS)),
@@ -191,18 +192,20 @@ impl Component {
 
     /// True for a component of the same bytes.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.digest == other.digest
+        self.origin.digest == other.origin.digest
     }
 
     pub(super) fn info(&self) -> PluginInfo {
         PluginInfo {
             name: self.settings.name.clone(),
-            path: self.settings.path.clone(),
+            source: self.settings.source.clone(),
+            pinned: self.origin.pinned.clone().map(PluginSource::Registry),
             hooks: Hook::ALL
                 .into_iter()
                 .filter(|hook| self.exports(*hook))
                 .collect(),
-            digest: self.digest.clone(),
+            digest: self.origin.digest.clone(),
+            size: self.origin.size,
             exports: load::exports(self.template.component()),
             imports: load::imports(self.template.component()),
         }

@@ -1,4 +1,6 @@
-//! From a plugin's file to a checked component, and what to tell its author when that fails.
+//! From a plugin's bytes to a checked component, and what to tell its author when that fails.
+
+use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 use wasmtime::{
@@ -12,12 +14,13 @@ use wasmtime::{
 use crate::config::PluginConfig;
 
 use super::{
-    Compiler, Hook, Import, engine,
+    Compiler, Hook, Import, PullError, Registries, engine,
     failure::Failure,
     functions::{Functions, Mistyped},
     imports::Context,
     instance::Component,
     keyvalue, nesting,
+    source::{self, Origin},
 };
 
 /// The package of the contract.
@@ -55,6 +58,8 @@ pub enum LoadError {
 pub enum Cause {
     #[error("cannot read {path}: {error}")]
     Unreadable { path: String, error: std::io::Error },
+    #[error("cannot pull {wanted}: {error}")]
+    NotPulled { wanted: String, error: PullError },
     #[error("{path} is a core module, not a component")]
     Module { path: String },
     #[error("{path} is not a valid component: {reason}")]
@@ -84,17 +89,18 @@ impl LoadError {
     }
 
     /// Says what to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Engine(_) => "check the limits on threads and memory",
+            Self::Engine(_) => "check the limits on threads and memory".into(),
             Self::Plugin { cause, .. } => cause.hint(),
         }
     }
 }
 
 impl Cause {
-    fn hint(&self) -> &'static str {
-        match self {
+    fn hint(&self) -> Cow<'static, str> {
+        let hint = match self {
+            Self::NotPulled { error, .. } => return error.hint(),
             Self::Unreadable { .. } => {
                 "check the path: in a file it is relative to that file, on the command line to the working directory"
             }
@@ -116,7 +122,8 @@ impl Cause {
             Self::Unstartable { .. } => {
                 "its log may say more; `memory` and `timeout` in its configuration may be too small"
             }
-        }
+        };
+        hint.into()
     }
 }
 
@@ -130,13 +137,22 @@ impl From<Mistyped> for Cause {
 pub(super) struct Loader {
     linker: Linker<Context>,
     compiler: Compiler,
+    registries: Registries,
 }
 
 impl Loader {
     /// A loader whose engine is sized for the plugins.
-    pub(super) fn new(configs: &[PluginConfig], compiler: Compiler) -> Result<Self, LoadError> {
+    pub(super) fn new(
+        configs: &[PluginConfig],
+        compiler: Compiler,
+        registries: Registries,
+    ) -> Result<Self, LoadError> {
         let linker = engine::linker(configs).map_err(LoadError::engine)?;
-        Ok(Self { linker, compiler })
+        Ok(Self {
+            linker,
+            compiler,
+            registries,
+        })
     }
 
     /// Loads one plugin and instantiates it once.
@@ -152,23 +168,19 @@ impl Loader {
     }
 
     async fn compile(&self, config: &PluginConfig) -> Result<Component, Cause> {
-        let path = config.path.display().to_string();
-        let bytes = match tokio::fs::read(&config.path).await {
-            Ok(bytes) => bytes,
-            Err(error) => return Err(Cause::Unreadable { path, error }),
-        };
+        let path = config.source.to_string();
+        let source::Read { bytes, origin } = source::read(&config.source, &self.registries).await?;
         check_kind(&path, &bytes)?;
-        let digest = digest(&bytes);
         let compiled = self
             .compiler
-            .component(self.linker.engine(), bytes, &digest);
+            .component(self.linker.engine(), bytes, &origin.digest);
         let wasm = compiled
             .await
             .map_err(|reason| Cause::Invalid { path, reason })?;
-        self.link(config.clone(), digest, &wasm)
+        self.link(config.clone(), origin, &wasm)
     }
 
-    fn link(&self, config: PluginConfig, digest: String, wasm: &Wasm) -> Result<Component, Cause> {
+    fn link(&self, config: PluginConfig, origin: Origin, wasm: &Wasm) -> Result<Component, Cause> {
         check_imports(wasm)?;
         let hooks = hooks(wasm)?;
         let template = self
@@ -178,7 +190,7 @@ impl Loader {
                 reason: format!("{error:#}"),
             })?;
         let functions = Functions::find(&hooks, &template)?;
-        Ok(Component::new(config, digest, template, functions))
+        Ok(Component::new(config, origin, template, functions))
     }
 }
 

@@ -64,7 +64,9 @@ impl StateStore for Shelf {
 }
 
 async fn plugins(configs: &[PluginConfig]) -> Plugins {
-    let loaded = Plugins::load(configs, Compiler::default()).await.unwrap();
+    let loaded = Plugins::load(configs, Compiler::default(), Registries::default())
+        .await
+        .unwrap();
     loaded.with_state(Arc::new(Shelf::default()))
 }
 

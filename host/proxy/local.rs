@@ -137,6 +137,7 @@ fn plugins(turn: &Turn) -> Response<Body> {
         });
         json!({
             "name": info.name, "hooks": hooks, "digest": info.digest,
+            "source": info.source.to_string(), "pinned": info.pinned.map(|pinned| pinned.to_string()),
             "calls": tally.calls, "failures": tally.failures, "rests_seconds": rests,
             "shadowed": tally.shadowed, "disagreements": tally.disagreements,
             "events": tally.events, "events_dropped": tally.events_dropped, "last_failure": last,

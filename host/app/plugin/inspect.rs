@@ -65,7 +65,9 @@ pub(super) async fn check(files: &[PathBuf], flags: &Flags) -> (String, bool) {
                 row(&mut report, "hint", problem.hint.as_deref().unwrap_or("-"));
             }
         }
-        weigh(file, &mut report);
+        if let Ok(bytes) = fs::read(file) {
+            weigh(bytes.len(), &digest(&bytes), &mut report);
+        }
     }
     (report, well)
 }
@@ -91,6 +93,10 @@ fn describe(info: &PluginInfo, grants: &Grants, report: &mut String) {
     for line in capabilities(&foreign, grants) {
         row(report, name, &line);
         name = "";
+    }
+    if let Some(pinned) = &info.pinned {
+        weigh(info.size, &info.digest, report);
+        row(report, "pinned", &pinned.to_string());
     }
 }
 
@@ -148,11 +154,9 @@ fn source(source: Source, key: &str) -> String {
 }
 
 /// What can be said of any file.
-fn weigh(file: &Path, report: &mut String) {
-    if let Ok(bytes) = fs::read(file) {
-        row(report, "size", &format!("{} bytes", bytes.len()));
-        row(report, "digest", &format!("sha256:{}", digest(&bytes)));
-    }
+fn weigh(size: usize, digest: &str, report: &mut String) {
+    row(report, "size", &format!("{size} bytes"));
+    row(report, "digest", &format!("sha256:{digest}"));
 }
 
 fn row(report: &mut String, name: &str, text: &str) {

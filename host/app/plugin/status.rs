@@ -18,6 +18,8 @@ struct Told {
     name: String,
     hooks: Vec<String>,
     digest: String,
+    source: String,
+    pinned: Option<String>,
     calls: u64,
     failures: u64,
     rests_seconds: f64,
@@ -73,6 +75,10 @@ impl Told {
     fn describe(&self) -> String {
         let mut text = format!("{} ({})\n", self.name, self.hooks.join(", "));
         // Writing to a string cannot fail.
+        let _ = writeln!(text, "  source   {}", self.source);
+        if let Some(pinned) = &self.pinned {
+            let _ = writeln!(text, "  pinned   {pinned}");
+        }
         let _ = writeln!(text, "  sha256   {}", self.digest);
         let _ = writeln!(text, "  calls    {}, {} failed", self.calls, self.failures);
         if self.shadowed > 0 {

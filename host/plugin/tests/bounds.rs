@@ -105,7 +105,9 @@ async fn a_trap_in_the_state_store_fails_that_call_alone() {
     let folder = Folder::new();
     let text = guests::STATE.replacen(set, &trap, 1);
     let keeper = folder.plugin("keeper", &guests::component("state-hook", "", &text));
-    let loaded = Plugins::load(&[keeper], Compiler::default()).await.unwrap();
+    let loaded = Plugins::load(&[keeper], Compiler::default(), Registries::default())
+        .await
+        .unwrap();
     let (_plugins, state) = loaded.with_plugin_state().unwrap();
     for _ in 0..3 {
         state.set("k", b"before", None).await.unwrap();

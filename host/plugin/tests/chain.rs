@@ -234,7 +234,9 @@ async fn the_first_of_two_state_hooks_keeps_everything() {
         folder.plugin("keeper", &guests::state()),
         folder.plugin("broken", &broken),
     ];
-    let loaded = Plugins::load(&configs, Compiler::default()).await.unwrap();
+    let loaded = Plugins::load(&configs, Compiler::default(), Registries::default())
+        .await
+        .unwrap();
     let (_plugins, state) = loaded.with_plugin_state().unwrap();
     state.set("key", b"value", None).await.unwrap();
     assert_eq!(state.get("key").await.unwrap(), Some(b"value".to_vec()));

@@ -154,7 +154,7 @@ async fn what_waits_and_what_comes_goes_to_the_new_component_at_once() {
     fed.reaches(&[(0, 1)]).await;
     fed.tire();
     fed.offer(7);
-    fs::write(&config.path, ear(HEARS)).unwrap();
+    fs::write(config.source.path().unwrap(), ear(HEARS)).unwrap();
     let Ok(Reload::Fresh(fresh)) = fed.plugins.load().reload("p").await else {
         panic!("nothing changed");
     };
@@ -176,7 +176,7 @@ async fn a_component_that_wants_to_hear_may_come_later_and_go_again() {
         (guests::decision(None, None), (2, 0)),
         (ear(HEARS), (4, 0)),
     ] {
-        fs::write(&config.path, file).unwrap();
+        fs::write(config.source.path().unwrap(), file).unwrap();
         let Ok(Reload::Fresh(fresh)) = fed.plugins.load().reload("p").await else {
             panic!("nothing changed");
         };

@@ -4,7 +4,13 @@ use super::*;
 
 async fn error(bytes: &[u8]) -> LoadError {
     let folder = Folder::new();
-    match Plugins::load(&[folder.plugin("bad", bytes)], Compiler::default()).await {
+    match Plugins::load(
+        &[folder.plugin("bad", bytes)],
+        Compiler::default(),
+        Registries::default(),
+    )
+    .await
+    {
         Ok(_) => panic!("it loaded"),
         Err(error) => error,
     }
@@ -81,8 +87,9 @@ async fn a_plugin_that_does_not_fit_is_told_apart() {
 async fn a_file_that_is_not_there_is_named() {
     let folder = Folder::new();
     let mut config = folder.plugin("gone", b"");
-    config.path.set_extension("absent");
-    let error = Plugins::load(&[config], Compiler::default())
+    let path = config.source.path().unwrap().with_extension("absent");
+    config.source = path.into();
+    let error = Plugins::load(&[config], Compiler::default(), Registries::default())
         .await
         .err()
         .unwrap();
@@ -98,7 +105,7 @@ async fn a_plugin_that_cannot_start_is_found_at_once() {
     let folder = Folder::new();
     let mut config = folder.plugin("fat", &guests::decision(None, None));
     config.memory = 1 << 16;
-    let error = Plugins::load(&[config], Compiler::default())
+    let error = Plugins::load(&[config], Compiler::default(), Registries::default())
         .await
         .err()
         .unwrap();
@@ -142,7 +149,9 @@ async fn what_loaded_is_told() {
         folder.plugin("place", &guests::decision(None, None)),
         folder.plugin("keep", &guests::state()),
     ];
-    let loaded = Plugins::load(&configs, Compiler::default()).await.unwrap();
+    let loaded = Plugins::load(&configs, Compiler::default(), Registries::default())
+        .await
+        .unwrap();
     let infos = loaded.infos();
     assert_eq!(
         (infos[0].name.as_str(), infos[0].hooks.as_slice()),

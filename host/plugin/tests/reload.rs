@@ -23,15 +23,19 @@ async fn a_new_file_takes_the_old_ones_place_and_the_old_chain_goes_on() {
     let config = folder.plugin("p", &guests::decision(Some("node1"), None));
     let old = plugins(std::slice::from_ref(&config)).await;
     assert!(matches!(old.reload("p").await, Ok(Reload::Same)));
-    fs::write(&config.path, guests::decision(Some("node2"), None)).unwrap();
+    fs::write(
+        config.source.path().unwrap(),
+        guests::decision(Some("node2"), None),
+    )
+    .unwrap();
     let new = fresh(&old).await;
     assert_eq!(chosen(&old).await.as_deref(), Some("NODE1"));
     assert_eq!(chosen(&new).await.as_deref(), Some("NODE2"));
     for bad in [&b"hello"[..], b""] {
-        fs::write(&config.path, bad).unwrap();
+        fs::write(config.source.path().unwrap(), bad).unwrap();
         assert!(new.reload("p").await.is_err());
     }
-    fs::remove_file(&config.path).unwrap();
+    fs::remove_file(config.source.path().unwrap()).unwrap();
     assert!(new.reload("p").await.is_err());
     assert_eq!(chosen(&new).await.as_deref(), Some("NODE2"));
 }
@@ -42,7 +46,11 @@ async fn a_new_file_has_a_warm_instance_of_its_own() {
     let config = warm(folder.plugin("p", &counter()));
     let old = plugins(std::slice::from_ref(&config)).await;
     assert_eq!(chosen(&old).await.as_deref(), Some("0"));
-    fs::write(&config.path, guests::decision(Some("node1"), None)).unwrap();
+    fs::write(
+        config.source.path().unwrap(),
+        guests::decision(Some("node1"), None),
+    )
+    .unwrap();
     let new = fresh(&old).await;
     assert_eq!(chosen(&new).await.as_deref(), Some("NODE1"));
     assert_eq!(chosen(&old).await.as_deref(), Some("1"));
@@ -53,7 +61,7 @@ async fn a_plugin_that_keeps_state_stays() {
     let folder = Folder::new();
     let config = folder.plugin("p", &guests::state());
     let plugins = plugins(std::slice::from_ref(&config)).await;
-    fs::write(&config.path, guests::decision(None, None)).unwrap();
+    fs::write(config.source.path().unwrap(), guests::decision(None, None)).unwrap();
     assert!(matches!(plugins.reload("p").await, Ok(Reload::KeepsState)));
 }
 
@@ -66,7 +74,11 @@ async fn a_new_file_ends_the_rest_and_the_tally_goes_on() {
         assert!(place(&old).await.is_err());
     }
     assert!(old.tallies()[0].rests.is_some());
-    fs::write(&config.path, guests::decision(Some("node1"), None)).unwrap();
+    fs::write(
+        config.source.path().unwrap(),
+        guests::decision(Some("node1"), None),
+    )
+    .unwrap();
     let new = fresh(&old).await;
     assert_eq!(chosen(&new).await.as_deref(), Some("NODE1"));
     let tally = new.tallies().swap_remove(0);
@@ -98,7 +110,7 @@ async fn a_thousand_reloads() {
     let mut plugins = Arc::new(plugins(std::slice::from_ref(&config)).await);
     let mut settled = 0;
     for number in 1..=1000 {
-        fs::write(&config.path, &files[number % 2]).unwrap();
+        fs::write(config.source.path().unwrap(), &files[number % 2]).unwrap();
         plugins = fresh(&plugins).await;
         let expected = format!("NODE{}", number % 2 + 1);
         assert_eq!(chosen(&plugins).await, Some(expected));

@@ -27,7 +27,7 @@ async fn a_plugin_reads_only_its_own_keys() {
     shelf.set("plugin/other/k", b"theirs", None).await.unwrap();
     let folder = Folder::new();
     let configs = [folder.plugin("mine", &reader("route-hook", ""))];
-    let plugins = Plugins::load(&configs, Compiler::default())
+    let plugins = Plugins::load(&configs, Compiler::default(), Registries::default())
         .await
         .unwrap()
         .with_state(shelf.clone());
@@ -45,7 +45,9 @@ async fn kept() -> (Folder, Plugins, Arc<PluginState>) {
         folder.plugin("keeper", &guests::state()),
         folder.plugin("mine", &reader("route-hook", "")),
     ];
-    let loaded = Plugins::load(&configs, Compiler::default()).await.unwrap();
+    let loaded = Plugins::load(&configs, Compiler::default(), Registries::default())
+        .await
+        .unwrap();
     let (plugins, state) = loaded.with_plugin_state().unwrap();
     (folder, plugins, state)
 }
@@ -135,7 +137,7 @@ async fn many_swaps_at_once_lose_nothing() {
 async fn the_plugin_that_is_the_state_store_has_no_keys_besides() {
     let folder = Folder::new();
     let configs = [folder.plugin("keeper", &reader("plugin", &guests::all_but_route()))];
-    let (plugins, _state) = Plugins::load(&configs, Compiler::default())
+    let (plugins, _state) = Plugins::load(&configs, Compiler::default(), Registries::default())
         .await
         .unwrap()
         .with_plugin_state()
@@ -153,6 +155,7 @@ async fn without_a_state_hook_no_plugin_keeps_state() {
     let loaded = Plugins::load(
         &[folder.plugin("mine", &guests::decision(None, None))],
         Compiler::default(),
+        Registries::default(),
     )
     .await
     .unwrap();
