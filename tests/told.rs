@@ -129,11 +129,7 @@ fn a_plugin_that_hangs_in_its_event_hook_delays_no_call() {
         // It was told nothing to its end, so it still hangs.
         let told = &status(&flockerd)[0];
         assert_eq!((&told["events"], &told["failures"]), (&json!(0), &json!(0)));
-        assert!(
-            flockerd.log().contains("events dropped"),
-            "{}",
-            flockerd.log()
-        );
+        eventually!(flockerd.log().contains("events dropped"));
         let output = run(
             binary(flockerd.home()).args(["plugin", "status", "--host", &flockerd.host]),
             b"",
