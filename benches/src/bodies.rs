@@ -46,12 +46,16 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
         ("logs -f, lines of 128 bytes", Body::Logs),
     ] {
         let bytes = match body {
-            Body::Export | Body::Load => setup.size(1 << 30, 96 << 20),
-            Body::Logs => setup.size(1 << 28, 24 << 20),
+            Body::Export | Body::Load => setup.size(1 << 30, 64 << 20),
+            Body::Logs => setup.size(1 << 27, 16 << 20),
         };
-        rows.extend(interleave(setup, what, &FIGURES, &contestants, |contestant| {
-            runtime.block_on(sample(contestant, body, bytes, &pattern))
-        })?);
+        rows.extend(interleave(
+            setup,
+            what,
+            &FIGURES,
+            &contestants,
+            |contestant| runtime.block_on(sample(contestant, body, bytes, &pattern)),
+        )?);
     }
     Ok(rows)
 }

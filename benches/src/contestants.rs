@@ -170,15 +170,12 @@ impl Contestant {
     }
 
     /// Runs a command that serves an address.
-    fn spawn(
-        kind: Kind,
-        mut command: Command,
-        address: Address,
-        folder: TempDir,
-    ) -> Result<Self> {
+    fn spawn(kind: Kind, mut command: Command, address: Address, folder: TempDir) -> Result<Self> {
         let log = fs::File::create(folder.path().join("log"))?;
         let child = command.stderr(log).spawn();
-        let child = child.with_context(|| format!("{kind} cannot be started; `benches/install` installs the rivals"))?;
+        let child = child.with_context(|| {
+            format!("{kind} cannot be started; `benches/install` installs the rivals")
+        })?;
         Ok(Self {
             kind,
             address,
@@ -195,7 +192,12 @@ impl Contestant {
                 Ok(()) => return Ok(self),
                 Err(error) => error,
             };
-            let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
+            let ended = self
+                .child
+                .as_mut()
+                .map(Child::try_wait)
+                .transpose()?
+                .flatten();
             if ended.is_some() || Instant::now() > deadline {
                 bail!("{} does not answer: {last:#}\n{}", self.kind, self.log());
             }
@@ -244,7 +246,10 @@ pub(crate) fn confined(cpu: usize, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "taskset", "-c", &cpu.to_string()]);
     command.arg(program).env_clear();
-    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command.env(
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    );
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }

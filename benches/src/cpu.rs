@@ -106,7 +106,10 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
 fn kilobytes(status: &str, name: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());
-    number.with_context(|| name.to_owned())?.parse().context(name.to_owned())
+    number
+        .with_context(|| name.to_owned())?
+        .parse()
+        .context(name.to_owned())
 }
 
 /// A process and all that descend from it.
@@ -116,7 +119,11 @@ fn family(process: u32) -> Vec<u32> {
     while let Some(member) = members.get(next).copied() {
         for thread in threads(member).unwrap_or_default() {
             let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
-            members.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            members.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|pid| pid.parse::<u32>().ok()),
+            );
         }
         next += 1;
     }
@@ -126,5 +133,7 @@ fn family(process: u32) -> Vec<u32> {
 fn threads(process: u32) -> Result<Vec<std::path::PathBuf>> {
     let folder = format!("/proc/{process}/task");
     let entries = fs::read_dir(Path::new(&folder)).context("the process has ended")?;
-    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+    Ok(entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect())
 }

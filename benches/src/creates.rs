@@ -41,7 +41,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
         let flock = Flock::of(&daemon.addresses);
         contestants.push(runtime.block_on(flock.start(setup, kind))?);
     }
-    let time = setup.size(Duration::from_millis(700), Duration::from_millis(250));
+    let time = setup.size(Duration::from_millis(500), Duration::from_millis(250));
     let create = Arc::new(Create::new());
     let mut rows = Vec::new();
     for clients in [1, 32] {
@@ -139,11 +139,7 @@ async fn sample(
 }
 
 /// Creates one container after the other; returns how many.
-async fn client(
-    mut connection: Connection,
-    create: Arc<Create>,
-    deadline: Instant,
-) -> Result<u64> {
+async fn client(mut connection: Connection, create: Arc<Create>, deadline: Instant) -> Result<u64> {
     let mut creates = 0;
     while Instant::now() < deadline {
         let head = connection.ask(create.request().as_bytes()).await?;

@@ -66,7 +66,7 @@ impl Daemon {
         let unix = setup.folder.path().join("daemon.sock");
         let program = std::env::current_exe()?;
         let mut command = confined(setup.cpus.daemon, &program);
-        command.arg("daemon").arg("--unix").arg(&unix);
+        command.arg("play-daemon").arg("--unix").arg(&unix);
         command.args(["--hosts", &script.hosts.to_string()]);
         command.args(["--containers", &script.containers.to_string()]);
         let mut child = command.spawn().context("the daemon cannot be started")?;

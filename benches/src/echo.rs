@@ -33,9 +33,13 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let time = setup.size(Duration::from_secs(1), Duration::from_millis(400));
     let mut rows = Vec::new();
     for (what, bulk) in [("echo, quiet", false), ("echo beside a bulk stream", true)] {
-        rows.extend(interleave(setup, what, &FIGURES, &contestants, |contestant| {
-            runtime.block_on(sample(contestant, bulk, time))
-        })?);
+        rows.extend(interleave(
+            setup,
+            what,
+            &FIGURES,
+            &contestants,
+            |contestant| runtime.block_on(sample(contestant, bulk, time)),
+        )?);
     }
     Ok(rows)
 }
@@ -68,7 +72,9 @@ async fn ping(mut stream: Box<dyn Stream>, time: Duration) -> Result<Sample> {
         ensure!(heard == byte, "another byte came back");
     }
     times.sort_by(f64::total_cmp);
-    Ok([500, 990, 999].map(|part| percentile(&times, part)).to_vec())
+    Ok([500, 990, 999]
+        .map(|part| percentile(&times, part))
+        .to_vec())
 }
 
 /// Reads what comes, for ever.

@@ -43,12 +43,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-async fn sample(
-    flockerd: &Contestant,
-    daemon: &Daemon,
-    count: u64,
-    rate: u64,
-) -> Result<Sample> {
+async fn sample(flockerd: &Contestant, daemon: &Daemon, count: u64, rate: u64) -> Result<Sample> {
     let mut clients = JoinSet::new();
     let mut listening = Vec::new();
     for _ in 0..CLIENTS {
@@ -98,7 +93,10 @@ async fn follow(mut connection: Connection, count: u64) -> Result<Vec<f64>> {
         connection.exactly(size, &mut take).await?;
         connection.line_end().await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as f64;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         for line in text[..whole].split(|byte| *byte == b'\n') {
             if line.is_empty() {
                 continue;

@@ -183,13 +183,12 @@ impl Connection {
 
     /// Reads the end of a chunk.
     pub(crate) async fn line_end(&mut self) -> Result<()> {
-        let mut end = Vec::new();
-        let mut take = |part: &[u8]| {
-            end.extend_from_slice(part);
-            Ok(())
-        };
-        self.exactly(2, &mut take).await?;
+        while self.end - self.begin < 2 {
+            ensure!(self.fill().await? > 0, "the connection ended within a body");
+        }
+        let end = &self.buffer[self.begin..self.begin + 2];
         ensure!(end == b"\r\n", "a chunk does not end where it should");
+        self.begin += 2;
         Ok(())
     }
 
@@ -222,7 +221,9 @@ impl Connection {
 
 /// A request without a body.
 pub(crate) fn request(method: &str, path: &str) -> String {
-    format!("{method} {path} HTTP/1.1\r\nHost: docker\r\nUser-Agent: Docker-Client/28.2.2 (linux)\r\n\r\n")
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: docker\r\nUser-Agent: Docker-Client/28.2.2 (linux)\r\n\r\n"
+    )
 }
 
 /// Where a text begins in another.

@@ -1,6 +1,6 @@
 //! `docker ps -a` over many hosts: time, CPU, memory, how they grow, and what one host that hangs adds.
 
-use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -10,20 +10,27 @@ use crate::{
     contestants::{Contestant, Flock, Kind, Setup},
     cpu::{forget_peak, memory, metered},
     daemon::{Daemon, Script},
-    http::Connection,
+    http::{Connection, request},
     pattern::Pattern,
     runtime,
     sample::{Figure, Mark, Row, Sample, Unit, interleave, median},
 };
 
+const PATH: &str = "/v1.41/containers/json?all=1";
 const CONTAINERS: usize = 100;
 /// How long flockerd waits for the host that hangs.
 const PATIENCE_MS: f64 = 1000.0;
 const FIGURES: [Figure; 6] = [
     Figure::new(Unit::less("ms"), None),
     Figure::new(Unit::less("ms CPU"), None),
-    Figure::new(Unit::less("times as long as copying as many bytes"), Some(Mark::Is(1.5))),
-    Figure::new(Unit::less("times the CPU of copying as many bytes"), Some(Mark::Is(1.5))),
+    Figure::new(
+        Unit::less("times as long as copying as many bytes"),
+        Some(Mark::Is(1.5)),
+    ),
+    Figure::new(
+        Unit::less("times the CPU of copying as many bytes"),
+        Some(Mark::Is(1.5)),
+    ),
     Figure::new(Unit::less("MB more at the peak"), None),
     Figure::new(Unit::less("times the answer's length at the peak"), None),
 ];
@@ -36,7 +43,9 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let mut times = Vec::new();
     for hosts in sizes {
         let listed = over(setup, *hosts)?;
-        let time = listed.first().and_then(|row| row.samples.get(&Kind::Flockerd));
+        let time = listed
+            .first()
+            .and_then(|row| row.samples.get(&Kind::Flockerd));
         times.push((*hosts, time.and_then(|times| median(times))));
         rows.extend(listed);
     }
@@ -56,24 +65,18 @@ fn over(setup: &Setup, hosts: usize) -> Result<Vec<Row>> {
     let flock = Flock::of(&daemon.addresses).toml("backend_timeout = \"30s\"");
     let flockerd = [runtime.block_on(flock.start(setup, Kind::Flockerd))?];
     let pattern = Pattern::new();
-    let looked = Cell::new(false);
+    let bytes = runtime.block_on(look(&flockerd[0], hosts))?;
     let what = format!("ps -a, {hosts} hosts of {CONTAINERS} containers");
     interleave(setup, &what, &FIGURES, &flockerd, |flockerd| {
-        let closely = !looked.replace(true);
-        runtime.block_on(sample(flockerd, hosts, &pattern, closely))
+        runtime.block_on(sample(flockerd, bytes, &pattern))
     })
 }
 
-async fn sample(
-    flockerd: &Contestant,
-    hosts: usize,
-    pattern: &Pattern,
-    closely: bool,
-) -> Result<Sample> {
+async fn sample(flockerd: &Contestant, bytes: u64, pattern: &Pattern) -> Result<Sample> {
     let process = flockerd.process().context("flockerd is gone")?;
     forget_peak(process)?;
     let before = memory(process)?.resident;
-    let (bytes, listing) = metered(Some(process), list(flockerd, hosts, closely)).await?;
+    let ((), listing) = metered(Some(process), list(flockerd, bytes)).await?;
     let peak = memory(process)?.peak.saturating_sub(before) as f64;
     let copying = export(&flockerd.address, bytes, pattern);
     let ((), copying) = metered(Some(process), copying).await?;
@@ -87,18 +90,26 @@ async fn sample(
     ])
 }
 
-/// Lists all containers; returns how long the answer is. Each object of the answer is counted by its `Id`.
-async fn list(flockerd: &Contestant, hosts: usize, closely: bool) -> Result<u64> {
+/// Looks closely at one answer; returns its length.
+async fn look(flockerd: &Contestant, hosts: usize) -> Result<u64> {
     let mut connection = Connection::open(&flockerd.address).await?;
-    let (head, body) = connection.get("/v1.41/containers/json?all=1").await?;
+    let (head, body) = connection.get(PATH).await?;
     ensure!(head.missing.is_none(), "{:?} are missing", head.missing);
-    ensure!(body.starts_with(b"[") && body.trim_ascii_end().ends_with(b"]"), "no list");
-    if closely {
-        let listed: Vec<Value> = serde_json::from_slice(&body)?;
-        let whole = listed.iter().all(|container| container["Id"].is_string());
-        ensure!(whole && listed.len() == hosts * CONTAINERS, "{} containers", listed.len());
-    }
+    let listed: Vec<Value> = serde_json::from_slice(&body)?;
+    let ids: BTreeSet<_> = listed.iter().filter_map(|one| one["Id"].as_str()).collect();
+    ensure!(ids.len() == hosts * CONTAINERS, "{} containers", ids.len());
     Ok(body.len() as u64)
+}
+
+/// Lists all containers. The answer must be as long as the one that was looked at.
+async fn list(flockerd: &Contestant, expected: u64) -> Result<()> {
+    let mut connection = Connection::open(&flockerd.address).await?;
+    let head = connection.ask(request("GET", PATH).as_bytes()).await?;
+    head.expect(200)?;
+    ensure!(head.missing.is_none(), "{:?} are missing", head.missing);
+    let length = connection.body(&head, |_| Ok(())).await?;
+    ensure!(length == expected, "{length} bytes, not {expected}");
+    Ok(())
 }
 
 /// The same when one host does not answer.
@@ -112,7 +123,7 @@ fn hanging(setup: &Setup, hosts: usize) -> Result<Vec<Row>> {
     interleave(setup, &what, &HUNG, &flockerd, |flockerd| {
         runtime.block_on(async {
             let mut connection = Connection::open(&flockerd.address).await?;
-            let work = connection.get("/v1.41/containers/json?all=1");
+            let work = connection.get(PATH);
             let ((head, _), cost) = metered(None, work).await?;
             let missing = Some(format!("node{}", hosts / 2));
             ensure!(head.missing == missing, "{:?} is missing", head.missing);

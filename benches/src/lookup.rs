@@ -25,7 +25,10 @@ const FIGURES: [(&str, Figure); 4] = [
     ("id", Figure::new(TIME, Some(Mark::Is(1000.0)))),
     ("name", Figure::new(TIME, Some(Mark::Is(1000.0)))),
     ("prefix", Figure::new(TIME, Some(Mark::Is(1000.0)))),
-    ("bytes", Figure::new(Unit::less("bytes each"), Some(Mark::Is(200.0)))),
+    (
+        "bytes",
+        Figure::new(Unit::less("bytes each"), Some(Mark::Is(200.0))),
+    ),
 ];
 
 /// What the child is to do.
@@ -62,7 +65,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
 
 fn child(setup: &Setup, containers: usize) -> Result<Value> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["lookup", &containers.to_string()]);
+    command.args(["fill-index", &containers.to_string()]);
     command.args(["--cpu", &setup.cpus.proxy.to_string()]);
     let output = command.output()?;
     let error = String::from_utf8_lossy(&output.stderr);

@@ -12,8 +12,13 @@ pub(crate) fn described(setup: &Setup) -> Result<String> {
     let model = cpus
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown", |model| model.trim_start_matches([' ', '\t', ':']));
-    let count = cpus.lines().filter(|line| line.starts_with("processor")).count();
+        .map_or("unknown", |model| {
+            model.trim_start_matches([' ', '\t', ':'])
+        });
+    let count = cpus
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
     let rounds = setup.rounds;
     let size = setup.size("`make bench`", "`make bench-quick`: too short to be quoted");
     Ok(format!(

@@ -51,17 +51,50 @@ struct Work {
 
 /// All work, numbered from one.
 const WORK: [Work; 11] = [
-    Work { name: "requests", measure: requests::measure },
-    Work { name: "streams", measure: streams::measure },
-    Work { name: "echo", measure: echo::measure },
-    Work { name: "bodies", measure: bodies::measure },
-    Work { name: "idle", measure: idle::measure },
-    Work { name: "lists", measure: lists::measure },
-    Work { name: "creates", measure: creates::measure },
-    Work { name: "lookup", measure: lookup::measure },
-    Work { name: "events", measure: events::measure },
-    Work { name: "startup", measure: startup::measure },
-    Work { name: "plugins", measure: plugins::measure },
+    Work {
+        name: "requests",
+        measure: requests::measure,
+    },
+    Work {
+        name: "streams",
+        measure: streams::measure,
+    },
+    Work {
+        name: "echo",
+        measure: echo::measure,
+    },
+    Work {
+        name: "bodies",
+        measure: bodies::measure,
+    },
+    Work {
+        name: "idle",
+        measure: idle::measure,
+    },
+    Work {
+        name: "lists",
+        measure: lists::measure,
+    },
+    Work {
+        name: "creates",
+        measure: creates::measure,
+    },
+    Work {
+        name: "lookup",
+        measure: lookup::measure,
+    },
+    Work {
+        name: "events",
+        measure: events::measure,
+    },
+    Work {
+        name: "startup",
+        measure: startup::measure,
+    },
+    Work {
+        name: "plugins",
+        measure: plugins::measure,
+    },
 ];
 
 /// Descriptors of a run with ten thousand idle sessions: flockerd takes six for each.
@@ -94,9 +127,9 @@ struct Cli {
 /// What this program is to its own children.
 #[derive(Subcommand)]
 enum Part {
-    #[command(hide = true)]
+    #[command(hide = true, name = "play-daemon")]
     Daemon(daemon::Script),
-    #[command(hide = true)]
+    #[command(hide = true, name = "fill-index")]
     Lookup(lookup::Size),
 }
 
@@ -141,7 +174,11 @@ fn chosen(asked: &[String]) -> Result<Vec<(usize, &'static Work)>> {
     for text in asked {
         let known = all.iter().any(|(number, work)| is(text, *number, work));
         let names: Vec<_> = WORK.iter().map(|work| work.name).collect();
-        ensure!(known, "there is no work `{text}`; there is {}", names.join(", "));
+        ensure!(
+            known,
+            "there is no work `{text}`; there is {}",
+            names.join(", ")
+        );
     }
     let wanted = |(number, work): &(usize, &Work)| {
         asked.is_empty() || asked.iter().any(|text| is(text, *number, work))
@@ -161,7 +198,11 @@ fn setup(cli: &Cli) -> Result<Setup> {
     let flockerd = beside(&cli.flockerd, release.join("flockerd"));
     let plugin = beside(&cli.plugin, target.join("bench/route_rust.wasm"));
     for path in [&flockerd, &plugin] {
-        ensure!(path.exists(), "{} is missing; `make bench` builds it", path.display());
+        ensure!(
+            path.exists(),
+            "{} is missing; `make bench` builds it",
+            path.display()
+        );
     }
     let cpus = Cpus::of(std::thread::available_parallelism()?.get());
     cpu::pin(cpus.load)?;

@@ -36,7 +36,10 @@ pub(crate) async fn receive(
     while received < bytes {
         let room = (bytes - received).min(READ as u64) as usize;
         let read = reader.read(&mut buffer[..room]).await?;
-        ensure!(read > 0, "the stream ended after {received} of {bytes} bytes");
+        ensure!(
+            read > 0,
+            "the stream ended after {received} of {bytes} bytes"
+        );
         pattern.check(received, &buffer[..read])?;
         received += read as u64;
     }

@@ -41,12 +41,16 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let wiring = (Transport::Tcp, Transport::Tcp);
     let contestants = Contestant::start_all(setup, &Kind::SIX, wiring, &daemon);
     let contestants = runtime.block_on(contestants)?;
-    let time = setup.size(Duration::from_millis(700), Duration::from_millis(250));
+    let time = setup.size(Duration::from_millis(500), Duration::from_millis(250));
     let mut rows = Vec::new();
     for load in loads(setup) {
-        rows.extend(interleave(setup, &load.name(), &FIGURES, &contestants, |contestant| {
-            runtime.block_on(sample(contestant, load, time))
-        })?);
+        rows.extend(interleave(
+            setup,
+            &load.name(),
+            &FIGURES,
+            &contestants,
+            |contestant| runtime.block_on(sample(contestant, load, time)),
+        )?);
     }
     Ok(rows)
 }
@@ -74,12 +78,20 @@ impl Load {
             "json" => "inspect",
             _ => "top, to which nothing is added",
         };
-        let kept = if self.kept { "kept alive" } else { "each on a new one" };
+        let kept = if self.kept {
+            "kept alive"
+        } else {
+            "each on a new one"
+        };
         format!("{what}, 2 KB, {} connections, {kept}", self.connections)
     }
 
     fn request(self) -> Arc<[u8]> {
-        let connection = if self.kept { "" } else { "Connection: close\r\n" };
+        let connection = if self.kept {
+            ""
+        } else {
+            "Connection: close\r\n"
+        };
         let text = format!(
             "GET /v1.41/containers/{}/{} HTTP/1.1\r\nHost: docker\r\nUser-Agent: Docker-Client/28.2.2 (linux)\r\n{connection}\r\n",
             id(0, 0),
@@ -117,7 +129,10 @@ async fn first_answer(address: &Address, load: Load) -> Result<Arc<[u8]>> {
     let length = length.await?;
     let said: Value = serde_json::from_slice(&body).context("the answer's JSON")?;
     ensure!(length >= 2000, "only {length} bytes");
-    ensure!(load.path != "json" || said["Id"] == id(0, 0), "another container");
+    ensure!(
+        load.path != "json" || said["Id"] == id(0, 0),
+        "another container"
+    );
     Ok(body.into())
 }
 
@@ -191,6 +206,9 @@ async fn once(connection: &mut Connection, request: &[u8], expected: &[u8]) -> R
         Ok(())
     });
     let length = length.await?;
-    ensure!(same && length == expected.len() as u64, "another answer than the first");
+    ensure!(
+        same && length == expected.len() as u64,
+        "another answer than the first"
+    );
     Ok(())
 }

@@ -118,7 +118,10 @@ pub(crate) fn interleave<C: Compared>(
             let sample = measure(contestant)
                 .with_context(|| format!("{what}: {}, round {round}", contestant.kind()))?;
             for (row, value) in rows.iter_mut().zip(sample) {
-                row.samples.entry(contestant.kind()).or_default().extend(value);
+                row.samples
+                    .entry(contestant.kind())
+                    .or_default()
+                    .extend(value);
             }
         }
     }
@@ -127,7 +130,12 @@ pub(crate) fn interleave<C: Compared>(
 }
 
 /// CPU time for each of so many, none where nobody is in between.
-pub(crate) fn cpu_each(contestant: &Contestant, cost: &Cost, count: f64, scale: f64) -> Option<f64> {
+pub(crate) fn cpu_each(
+    contestant: &Contestant,
+    cost: &Cost,
+    count: f64,
+    scale: f64,
+) -> Option<f64> {
     contestant
         .process()
         .map(|_| cost.cpu.as_secs_f64() * scale / count)

@@ -36,7 +36,12 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
             Ok(vec![Some(elapsed.as_secs_f64() * 1e3)])
         })
     };
-    let all = [Kind::HaproxySplice, Kind::Nginx, Kind::Flockerd, Kind::FlockerdRoute];
+    let all = [
+        Kind::HaproxySplice,
+        Kind::Nginx,
+        Kind::Flockerd,
+        Kind::FlockerdRoute,
+    ];
     let mut rows = interleave(setup, "start to first answer", &[FIGURE], &all, |kind| {
         answered(*kind, &TempDir::new_in(setup.folder.path())?)
     })?;
@@ -45,6 +50,8 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
     answered(Kind::FlockerdWarm, &kept)?;
     let what = "start to first answer, after an earlier run";
     let own = [Kind::Flockerd, Kind::FlockerdWarm];
-    rows.extend(interleave(setup, what, &[CACHED], &own, |kind| answered(*kind, &kept))?);
+    rows.extend(interleave(setup, what, &[CACHED], &own, |kind| {
+        answered(*kind, &kept)
+    })?);
     Ok(rows)
 }

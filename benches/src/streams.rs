@@ -20,7 +20,10 @@ use crate::{
 };
 
 pub(crate) const FIGURES: [Figure; 2] = [
-    Figure::new(Unit::more("GB/s"), Some(Mark::Of(Kind::HaproxySplice, 0.95))),
+    Figure::new(
+        Unit::more("GB/s"),
+        Some(Mark::Of(Kind::HaproxySplice, 0.95)),
+    ),
     Figure::new(
         Unit::less("s CPU per GB"),
         Some(Mark::Of(Kind::HaproxySplice, 1.0)),
@@ -56,16 +59,24 @@ fn wired(
     let pattern = Arc::new(Pattern::new());
     let mut rows = Vec::new();
     for load in loads(setup) {
-        let what = format!("stream {}, {name}, {} at once", load.way.name(), load.sessions);
-        rows.extend(interleave(setup, &what, &FIGURES, &contestants, |contestant| {
-            runtime.block_on(sample(contestant, load, &pattern))
-        })?);
+        let what = format!(
+            "stream {}, {name}, {} at once",
+            load.way.name(),
+            load.sessions
+        );
+        rows.extend(interleave(
+            setup,
+            &what,
+            &FIGURES,
+            &contestants,
+            |contestant| runtime.block_on(sample(contestant, load, &pattern)),
+        )?);
     }
     Ok(rows)
 }
 
 fn loads(setup: &Setup) -> Vec<Load> {
-    let bytes = setup.size(384 << 20, 96 << 20);
+    let bytes = setup.size(256 << 20, 64 << 20);
     let counts = setup.size(&[1, 8, 64][..], &[1, 8][..]);
     let ways = [Way::Down, Way::Up, Way::Both];
     let load = |way, sessions| Load {

@@ -43,7 +43,13 @@ impl Row {
     fn verdict(&self) -> String {
         let Unit { more_is_better, .. } = self.figure.unit;
         let sign = if more_is_better { "≥" } else { "≤" };
-        let met = |got: f64, bound: f64| if more_is_better { got >= bound } else { got <= bound };
+        let met = |got: f64, bound: f64| {
+            if more_is_better {
+                got >= bound
+            } else {
+                got <= bound
+            }
+        };
         let said = |text: String, got: Option<f64>, bound: f64| match got {
             Some(got) if met(got, bound) => format!("{text}: met"),
             Some(got) => format!("{text}: **missed**, {}", short(got)),
@@ -63,8 +69,12 @@ impl Row {
 
     /// Shows the line to whoever waits for the run.
     pub(crate) fn report(&self) {
-        let cells = Kind::ALL.iter().filter(|kind| self.samples.contains_key(kind));
-        let cells: Vec<String> = cells.map(|kind| format!("{kind} {}", self.cell(*kind))).collect();
+        let cells = Kind::ALL
+            .iter()
+            .filter(|kind| self.samples.contains_key(kind));
+        let cells: Vec<String> = cells
+            .map(|kind| format!("{kind} {}", self.cell(*kind)))
+            .collect();
         crate::say(&format!(
             "{} | {}: {} {}",
             self.what,

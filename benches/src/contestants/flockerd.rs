@@ -70,7 +70,10 @@ impl<'a> Flock<'a> {
     fn configuration(&self, setup: &Setup, kind: Kind, address: &Address) -> Result<String> {
         let mut text = format!("{}\nlisten = [\"{address}\"]\nlog = \"warn\"\n", self.toml);
         for (number, host) in self.hosts.iter().enumerate() {
-            write!(text, "[[backend]]\nname = \"node{number}\"\naddress = \"{host}\"\n")?;
+            write!(
+                text,
+                "[[backend]]\nname = \"node{number}\"\naddress = \"{host}\"\n"
+            )?;
         }
         text.push_str(&self.tables);
         let instance = match kind {
@@ -79,7 +82,10 @@ impl<'a> Flock<'a> {
             _ => return Ok(text),
         };
         let path = setup.plugin.display();
-        write!(text, "[[plugin]]\npath = \"{path}\"\ninstance = \"{instance}\"\n")?;
+        write!(
+            text,
+            "[[plugin]]\npath = \"{path}\"\ninstance = \"{instance}\"\n"
+        )?;
         Ok(text)
     }
 }

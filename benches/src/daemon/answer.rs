@@ -26,7 +26,11 @@ pub(super) struct Party {
 }
 
 impl Party {
-    pub(super) fn new(host: &Arc<Host>, flock: &Arc<Vec<Arc<Host>>>, pattern: &Arc<Pattern>) -> Self {
+    pub(super) fn new(
+        host: &Arc<Host>,
+        flock: &Arc<Vec<Arc<Host>>>,
+        pattern: &Arc<Pattern>,
+    ) -> Self {
         Self {
             host: host.clone(),
             flock: flock.clone(),
@@ -82,7 +86,9 @@ impl<'a> Asked<'a> {
         let mut words = head.line.split(' ');
         let (method, target) = (words.next()?, words.next()?);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let versionless = path.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
+        let versionless = path
+            .strip_prefix("/v1.")
+            .and_then(|rest| rest.split_once('/'));
         let path = versionless.map_or(path, |(version, _)| &path["/v1.".len() + version.len()..]);
         Some(Self {
             method,
@@ -93,7 +99,10 @@ impl<'a> Asked<'a> {
 
     /// A parameter of the query.
     pub(super) fn parameter(&self, name: &str) -> Option<&'a str> {
-        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        let mut pairs = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
         pairs.find_map(|(key, value)| (key == name).then_some(value))
     }
 
@@ -153,7 +162,9 @@ fn small(path: &str, of_container: bool) -> (u16, String) {
         "/images/json" => json!([{"Id": image, "RepoTags": ["busybox:latest"], "RepoDigests": []}]),
         "/networks" => json!([]),
         "/volumes" => json!({"Volumes": [], "Warnings": null}),
-        "/images/busybox/json" => json!({"Id": image, "RepoTags": ["busybox:latest"], "Os": "linux", "Architecture": "amd64"}),
+        "/images/busybox/json" => {
+            json!({"Id": image, "RepoTags": ["busybox:latest"], "Os": "linux", "Architecture": "amd64"})
+        }
         // As long as an inspect, and nothing is added to it on its way.
         _ if of_container => json!({"Titles": ["PID"], "Processes": [["x".repeat(2000)]]}),
         _ => return (404, json!({"message": "page not found"}).to_string()),
@@ -173,7 +184,11 @@ async fn change(
     let length = connection.body(head, |part| {
         let offset = at;
         at += part.len() as u64;
-        if checked { party.pattern.check(offset, part) } else { Ok(()) }
+        if checked {
+            party.pattern.check(offset, part)
+        } else {
+            Ok(())
+        }
     });
     let length = length.await?;
     match asked.path {
@@ -205,5 +220,7 @@ async fn change(
 }
 
 async fn empty(connection: &mut Connection) -> Result<()> {
-    connection.send(b"HTTP/1.1 204 No Content\r\nApi-Version: 1.41\r\n\r\n").await
+    connection
+        .send(b"HTTP/1.1 204 No Content\r\nApi-Version: 1.41\r\n\r\n")
+        .await
 }

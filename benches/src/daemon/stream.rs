@@ -25,7 +25,11 @@ const LINES: usize = 256;
 const TICK: Duration = Duration::from_millis(1);
 
 /// Sends an archive.
-pub(super) async fn export(connection: &mut Connection, bytes: u64, pattern: &Pattern) -> Result<()> {
+pub(super) async fn export(
+    connection: &mut Connection,
+    bytes: u64,
+    pattern: &Pattern,
+) -> Result<()> {
     connection.send(HEAD).await?;
     chunks(connection, bytes, CHUNK, pattern).await?;
     connection.send(END).await
@@ -39,7 +43,12 @@ pub(super) async fn logs(connection: &mut Connection, bytes: u64, pattern: &Patt
 }
 
 /// Sends bytes in chunks of this size, many of them at once if they are small.
-async fn chunks(connection: &mut Connection, bytes: u64, size: u64, pattern: &Pattern) -> Result<()> {
+async fn chunks(
+    connection: &mut Connection,
+    bytes: u64,
+    size: u64,
+    pattern: &Pattern,
+) -> Result<()> {
     let at_once = (LINES as u64 * LINE / size).max(1) * size;
     let mut buffer = Vec::new();
     let mut sent = 0;
@@ -91,7 +100,9 @@ pub(super) async fn emit(flock: Arc<Vec<Arc<Host>>>, count: u64, rate: u64) {
 }
 
 fn event(host: usize, number: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let (id, seconds, nanoseconds) = (id(host, 0), now.as_secs(), now.as_nanos());
     format!(
         r#"{{"status":"exec_start: true","id":"{id}","from":"busybox","Type":"container","Action":"exec_start: true","Actor":{{"ID":"{id}","Attributes":{{"execID":"{number:064x}","image":"busybox","name":"service-{host}-0"}}}},"scope":"local","time":{seconds},"timeNano":{nanoseconds}}}"#
