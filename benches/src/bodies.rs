@@ -36,7 +36,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let runtime = runtime()?;
     let daemon = Daemon::start(setup, Script::hosts(1, 1))?;
     let wiring = (Transport::Tcp, Transport::Tcp);
-    let contestants = Contestant::start_all(setup, &Kind::SIX, wiring, &daemon);
+    let contestants = Contestant::start_all(setup, &Kind::SIDE_BY_SIDE, wiring, &daemon);
     let contestants = runtime.block_on(contestants)?;
     let pattern = Pattern::new();
     let mut rows = Vec::new();

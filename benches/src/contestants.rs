@@ -84,7 +84,7 @@ impl Kind {
     pub(crate) const FLOCKERDS: [Self; 3] =
         [Self::Flockerd, Self::FlockerdRoute, Self::FlockerdWarm];
     /// Those that stand before one host.
-    pub(crate) const SIX: [Self; 6] = [
+    pub(crate) const SIDE_BY_SIDE: [Self; 6] = [
         Self::Direct,
         Self::HaproxySplice,
         Self::Haproxy,

@@ -65,17 +65,24 @@ fn over(setup: &Setup, hosts: usize) -> Result<Vec<Row>> {
     let flock = Flock::of(&daemon.addresses).toml("backend_timeout = \"30s\"");
     let flockerd = [runtime.block_on(flock.start(setup, Kind::Flockerd))?];
     let pattern = Pattern::new();
+    // What lists once took is not given back to the system, so the rounds share this.
+    let process = flockerd[0].process().context("flockerd is gone")?;
+    let before = memory(process)?.resident;
     let bytes = runtime.block_on(look(&flockerd[0], hosts))?;
     let what = format!("ps -a, {hosts} hosts of {CONTAINERS} containers");
     interleave(setup, &what, &FIGURES, &flockerd, |flockerd| {
-        runtime.block_on(sample(flockerd, bytes, &pattern))
+        runtime.block_on(sample(flockerd, bytes, before, &pattern))
     })
 }
 
-async fn sample(flockerd: &Contestant, bytes: u64, pattern: &Pattern) -> Result<Sample> {
+async fn sample(
+    flockerd: &Contestant,
+    bytes: u64,
+    before: u64,
+    pattern: &Pattern,
+) -> Result<Sample> {
     let process = flockerd.process().context("flockerd is gone")?;
     forget_peak(process)?;
-    let before = memory(process)?.resident;
     let ((), listing) = metered(Some(process), list(flockerd, bytes)).await?;
     let peak = memory(process)?.peak.saturating_sub(before) as f64;
     let copying = export(&flockerd.address, bytes, pattern);

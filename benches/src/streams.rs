@@ -40,7 +40,7 @@ struct Load {
 }
 
 pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
-    let mut rows = wired(setup, "tcp to tcp", &Kind::SIX, (Tcp, Tcp))?;
+    let mut rows = wired(setup, "tcp to tcp", &Kind::SIDE_BY_SIDE, (Tcp, Tcp))?;
     rows.extend(wired(setup, "unix to tcp", &Kind::PLAIN, (Unix, Tcp))?);
     rows.extend(wired(setup, "tcp to unix", &Kind::PLAIN, (Tcp, Unix))?);
     Ok(rows)
