@@ -4,10 +4,11 @@
 //! known for splicing, and nothing may be repeated behind a client's back.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,10 @@ use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
-    client::conn::http1::{self, SendRequest},
+    client::conn::{
+        TrySendError,
+        http1::{self, Connection, SendRequest},
+    },
     upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
@@ -31,8 +35,6 @@ use crate::{
 
 /// How long a connection may lie idle.
 const IDLE_TIME: Duration = Duration::from_secs(60);
-/// How long an idle connection may take to be ready.
-const READY: Duration = Duration::from_millis(20);
 /// How many connections may lie idle.
 const IDLE_MAX: usize = 64;
 
@@ -71,7 +73,7 @@ pub(super) struct Pool {
 }
 
 #[derive(Default)]
-struct Idle(Mutex<Vec<(SendRequest<Body>, Instant)>>);
+struct Idle(Mutex<Vec<(Wire, Instant)>>);
 
 impl Pool {
     pub(super) fn new(address: Address, connect_timeout: Duration) -> Self {
@@ -95,23 +97,20 @@ impl Pool {
         &self,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, SendError> {
-        while let Some(mut sender) = self.idle.take() {
-            // Not ready: somebody's request body is still on its way there, after an early answer.
-            if !matches!(timeout(READY, sender.ready()).await, Ok(Ok(()))) {
-                continue;
-            }
+        while let Some(mut wire) = self.idle.take() {
             let spare = spare(&request);
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.lend(response, sender)),
+            match wire.send(request).await {
+                Ok(response) => return Ok(self.lend(response, wire)),
                 Err(mut failure) => match failure.take_message().or(spare) {
                     Some(unanswered) => request = unanswered,
                     None => return Err(failure.into_error().into()),
                 },
             }
         }
-        let mut sender = self.open().await?;
-        let response = sender.send_request(request).await?;
-        Ok(self.lend(response, sender))
+        let mut wire = Wire::new(self.dial().await?).await?;
+        let response = wire.send(request).await;
+        let response = response.map_err(TrySendError::into_error)?;
+        Ok(self.lend(response, wire))
     }
 
     /// Sends a request over a new connection that is never used again.
@@ -119,20 +118,19 @@ impl Pool {
         &self,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, SendError> {
-        Ok(self.open().await?.send_request(request).await?)
-    }
-
-    async fn open(&self) -> Result<SendRequest<Body>, SendError> {
-        let dial = timeout(self.connect_timeout, connect::dial(&self.address));
-        let socket = match dial.await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(reason)) => return Err(self.connect_error(reason)),
-            Err(_) => return Err(self.connect_error(io::ErrorKind::TimedOut.into())),
-        };
-        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(self.dial().await?)).await?;
         // What goes wrong on the connection reaches whoever waits for an answer on it.
         tokio::spawn(async move { drop(connection.with_upgrades().await) });
-        Ok(sender)
+        Ok(sender.send_request(request).await?)
+    }
+
+    async fn dial(&self) -> Result<Socket, SendError> {
+        let dial = timeout(self.connect_timeout, connect::dial(&self.address));
+        match dial.await {
+            Ok(Ok(socket)) => Ok(socket),
+            Ok(Err(reason)) => Err(self.connect_error(reason)),
+            Err(_) => Err(self.connect_error(io::ErrorKind::TimedOut.into())),
+        }
     }
 
     fn connect_error(&self, reason: io::Error) -> SendError {
@@ -143,11 +141,12 @@ impl Pool {
     }
 
     /// Ties the connection to the answer's body: when that ends, the connection is idle again.
-    fn lend(&self, response: Response<Incoming>, sender: SendRequest<Body>) -> Response<Body> {
+    fn lend(&self, response: Response<Incoming>, wire: Wire) -> Response<Body> {
         response.map(|body| {
             let mut lent = Lent {
                 body,
-                connection: Some((sender, self.idle.clone())),
+                wire: Some(wire),
+                idle: self.idle.clone(),
             };
             if lent.body.is_end_stream() {
                 lent.give_back();
@@ -157,30 +156,81 @@ impl Pool {
     }
 }
 
+/// A connection that whoever waits for its answer drives: one task a call, and nothing to wake between two.
+struct Wire {
+    sender: SendRequest<Body>,
+    connection: Connection<TokioIo<Socket>, Body>,
+    is_open: bool,
+}
+
+impl Wire {
+    async fn new(socket: Socket) -> Result<Self, SendError> {
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        Ok(Self {
+            sender,
+            connection,
+            is_open: true,
+        })
+    }
+
+    async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        let mut sending = pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| {
+            // The request goes to the connection, out, and the answer comes back the same way.
+            if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            if self.is_open {
+                // What goes wrong on the connection reaches whoever waits for an answer on it.
+                self.is_open = Pin::new(&mut self.connection).poll(cx).is_pending();
+            }
+            sending.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Lets the connection work.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.is_open {
+            self.is_open = Pin::new(&mut self.connection).poll(cx).is_pending();
+        }
+    }
+
+    /// True when it can take a request: it is open, and no request's body is still on its way.
+    fn is_ready(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.is_open && self.sender.is_ready()
+    }
+}
+
 impl Idle {
-    fn lock(&self) -> MutexGuard<'_, Vec<(SendRequest<Body>, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Wire, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the connection used last: the others can grow old and go.
-    fn take(&self) -> Option<SendRequest<Body>> {
-        let mut idle = self.lock();
-        while let Some((sender, since)) = idle.pop() {
+    fn take(&self) -> Option<Wire> {
+        loop {
+            let (mut wire, since) = self.lock().pop()?;
             if since.elapsed() > IDLE_TIME {
-                idle.clear();
+                self.lock().clear();
                 return None;
             }
-            if !sender.is_closed() {
-                return Some(sender);
+            if wire.is_ready() {
+                return Some(wire);
             }
         }
-        None
     }
 
-    fn put(&self, sender: SendRequest<Body>) {
-        let mut idle = self.lock();
-        if idle.len() < IDLE_MAX && !sender.is_closed() {
-            idle.push((sender, Instant::now()));
+    fn put(&self, mut wire: Wire) {
+        if wire.is_ready() {
+            let mut idle = self.lock();
+            if idle.len() < IDLE_MAX {
+                idle.push((wire, Instant::now()));
+            }
         }
     }
 }
@@ -201,14 +251,26 @@ fn spare(request: &Request<Body>) -> Option<Request<Body>> {
 /// An answer's body that holds its connection until its end. Dropped before, it closes the connection.
 struct Lent {
     body: Incoming,
-    connection: Option<(SendRequest<Body>, Arc<Idle>)>,
+    wire: Option<Wire>,
+    idle: Arc<Idle>,
 }
 
 impl Lent {
     fn give_back(&mut self) {
-        if let Some((sender, idle)) = self.connection.take() {
-            idle.put(sender);
+        if let Some(wire) = self.wire.take() {
+            self.idle.put(wire);
         }
+    }
+
+    /// The next frame that is there, or that the connection brings now.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        if let Some(wire) = &mut self.wire {
+            wire.drive(cx);
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 }
 
@@ -220,7 +282,7 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(self.next(cx));
         // A body of known length ends with its last frame, and nobody may ask for more; a chunked one ends with none.
         if frame.is_none() || self.body.is_end_stream() {
             self.give_back();
