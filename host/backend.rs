@@ -5,7 +5,10 @@ mod pool;
 mod status;
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -37,6 +40,8 @@ pub struct Backend {
     /// Held while its lists are read, so that an old list never follows a new one.
     pub listing: Mutex<()>,
     pool: Pool,
+    /// Counts the changes of its engine, with those of others.
+    engines: Arc<AtomicU64>,
     status: watch::Sender<Arc<Status>>,
 }
 
@@ -66,8 +71,14 @@ impl Backend {
             labels,
             late: std::sync::Mutex::default(),
             listing: Mutex::default(),
+            engines: Arc::default(),
             status: watch::Sender::new(Arc::default()),
         }
+    }
+
+    /// Has the changes of the engine counted there.
+    pub fn counting(self, engines: Arc<AtomicU64>) -> Self {
+        Self { engines, ..self }
     }
 
     /// How the backend fares now.
@@ -88,11 +99,15 @@ impl Backend {
 
     /// Notes that the daemon answers.
     pub fn mark_up(&self, engine: Engine) {
+        let is_same = self.status().engine.as_deref() == Some(&engine);
         self.status.send_replace(Arc::new(Status {
             health: Health::Up,
             reason: String::new(),
             engine: Some(Arc::new(engine)),
         }));
+        if !is_same {
+            self.engines.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Notes that the daemon does not answer; every call that waits for its head ends now.

@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -69,6 +69,8 @@ pub struct Inventory {
     pub index: Arc<Index>,
     pub timing: Timing,
     flock: ArcSwap<Flock>,
+    /// Counts the changes of the backends' engines.
+    engines: Arc<AtomicU64>,
     sources: Mutex<Sources>,
     shutdown: Shutdown,
     settled: AtomicBool,
@@ -89,6 +91,7 @@ impl Inventory {
             index: Arc::default(),
             timing,
             flock: ArcSwap::default(),
+            engines: Arc::default(),
             sources: Mutex::default(),
             shutdown,
             settled: AtomicBool::new(false),
@@ -135,7 +138,7 @@ impl Inventory {
                         .unwrap_or_else(|| self.watch(entry, &mut sources)),
                     false => self.watch(entry, &mut sources),
                 });
-        let flock = Flock::new(backends.collect());
+        let flock = Flock::new(backends.collect(), self.engines.clone());
         self.flock.store(Arc::new(flock));
     }
 
@@ -147,7 +150,8 @@ impl Inventory {
             address,
             labels,
         } = entry.clone();
-        let backend = Arc::new(Backend::new(&name, address, labels, self.timing.timeout));
+        let backend = Backend::new(&name, address, labels, self.timing.timeout);
+        let backend = Arc::new(backend.counting(self.engines.clone()));
         self.herald.backend(&backend.name, What::Joined);
         let stop = CancellationToken::new();
         let watcher = watch::run(

@@ -47,7 +47,7 @@ use crate::{
     docker::{
         Body,
         action::{Action, Builds, Containers, System},
-        call::Call,
+        call::{Call, Label},
         client::Client,
         message,
     },
@@ -150,7 +150,7 @@ impl Proxy {
         });
         match reply {
             Reply::Http(response) => {
-                tracing::debug!(endpoint = label, client.addr = %address, status = response.status().as_u16(), "call");
+                tracing::debug!(endpoint = %label, client.addr = %address, status = response.status().as_u16(), "call");
                 Reply::Http(dress(&turn, response))
             }
             hijacked => hijacked,
@@ -271,8 +271,8 @@ impl Proxy {
 /// Gives an answer the headers that every answer of a daemon has; clients decide by them what they may ask for.
 fn dress(turn: &Turn, mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
-    for (name, value) in local::identity(turn) {
-        headers.insert(name, value);
+    for (name, value) in &turn.flock.common().identity {
+        headers.insert(name, value.clone());
     }
     forward::strip(headers);
     headers
@@ -282,12 +282,12 @@ fn dress(turn: &Turn, mut response: Response<Body>) -> Response<Body> {
 }
 
 /// One line for a call that failed, as loud as its blame.
-fn log(endpoint: &str, client: &str, error: &Error) {
+fn log(endpoint: &Label, client: &str, error: &Error) {
     match error.blame() {
-        Blame::Client => tracing::debug!(endpoint, client.addr = client, %error, "call refused"),
+        Blame::Client => tracing::debug!(%endpoint, client.addr = client, %error, "call refused"),
         Blame::Backend | Blame::Plugin => {
-            tracing::warn!(endpoint, client.addr = client, %error, "call failed")
+            tracing::warn!(%endpoint, client.addr = client, %error, "call failed")
         }
-        Blame::Flockerd => tracing::error!(endpoint, client.addr = client, %error, "call failed"),
+        Blame::Flockerd => tracing::error!(%endpoint, client.addr = client, %error, "call failed"),
     }
 }

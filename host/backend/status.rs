@@ -25,7 +25,7 @@ pub struct Status {
 }
 
 /// What a daemon says of itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
     pub versions: Range,
     /// `20.10.24`

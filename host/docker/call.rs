@@ -1,6 +1,6 @@
 //! A call: one request of a client, classified against the table of endpoints.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use percent_encoding::percent_decode_str;
@@ -25,6 +25,8 @@ pub struct Call {
     pub version: Option<ApiVersion>,
     /// None for a path outside the API.
     pub endpoint: Option<&'static Endpoint>,
+    /// Where in the path its parameter is.
+    parameter: Option<Range<usize>>,
     pub headers: HeaderMap,
     pub client: Arc<Client>,
     /// Shared references to a call cross threads; its body does not let itself be shared.
@@ -36,8 +38,10 @@ impl Call {
     pub fn new(request: Request<Body>, client: Arc<Client>) -> Self {
         let (head, body) = request.into_parts();
         let (version, path) = split_version(&clean(head.uri.path()));
+        let found = endpoint::find(&head.method, &path);
         Self {
-            endpoint: endpoint::find(&head.method, &path).map(|(row, _)| row),
+            endpoint: found.map(|(row, _)| row),
+            parameter: found.and_then(|(_, raw)| within(&path, raw?)),
             method: head.method,
             path,
             query: Query(head.uri.query().unwrap_or_default().to_owned()),
@@ -58,16 +62,15 @@ impl Call {
 
     /// The path's parameter as the client wrote it.
     pub fn raw_reference(&self) -> &str {
-        let found = endpoint::find(&self.method, &self.path);
-        found.and_then(|(_, raw)| raw).unwrap_or_default()
+        let parameter = self.parameter.clone();
+        parameter.map_or("", |parameter| &self.path[parameter])
     }
 
     /// Puts another name into the path in place of the parameter.
     pub fn set_reference(&mut self, name: &str) {
-        if let Some((_, Some(raw))) = endpoint::find(&self.method, &self.path) {
-            let start = raw.as_ptr() as usize - self.path.as_ptr() as usize;
-            let end = start + raw.len();
-            self.path.replace_range(start..end, name);
+        if let Some(parameter) = &mut self.parameter {
+            self.path.replace_range(parameter.clone(), name);
+            parameter.end = parameter.start + name.len();
         }
     }
 
@@ -95,6 +98,7 @@ impl Call {
             query: self.query.clone(),
             version: self.version,
             endpoint: self.endpoint,
+            parameter: self.parameter.clone(),
             headers: without_length(self.headers.clone()),
             client: self.client.clone(),
             body: SyncWrapper::new(super::empty()),
@@ -102,10 +106,31 @@ impl Call {
     }
 
     /// The endpoint, or for a path outside the API the path, for the log and for messages.
-    pub fn label(&self) -> String {
+    pub fn label(&self) -> Label {
         match self.endpoint {
-            Some(row) => row.to_string(),
-            None => format!("{} {}", self.method, self.path),
+            Some(row) => Label::Row(row),
+            None => Label::Unknown(format!("{} {}", self.method, self.path)),
+        }
+    }
+}
+
+/// Where a part of a text is.
+fn within(text: &str, part: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    Some(start..start + part.len())
+}
+
+/// What a call is called.
+pub enum Label {
+    Row(&'static Endpoint),
+    Unknown(String),
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row(row) => row.fmt(f),
+            Self::Unknown(text) => f.write_str(text),
         }
     }
 }

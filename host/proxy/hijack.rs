@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
 
-use super::{Proxy, Reply, Turn, builds::InUse, forward, local};
+use super::{Proxy, Reply, Turn, builds::InUse, forward};
 use crate::{
     backend::{Backend, Hijacked},
     docker::{self, action::Object, call::Call},
@@ -89,7 +89,7 @@ impl Proxy {
 /// The head for the client: the backend's own 101, or the 200 of the form without an upgrade.
 fn wire(turn: &Turn, head: Parts, upgrade: bool) -> Bytes {
     let mut headers = head.headers;
-    for (name, value) in local::identity(turn) {
+    for (name, value) in turn.flock.common().identity.clone() {
         if headers.contains_key(&name) {
             headers.insert(name, value);
         }

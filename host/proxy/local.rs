@@ -1,6 +1,6 @@
 //! Answers that flockerd gives by itself: ping, version, and the refusals.
 
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
 
 use super::Turn;
@@ -14,29 +14,6 @@ use crate::{
     },
     error::Error,
 };
-
-/// The headers by which clients learn what they talk to.
-pub(super) fn identity(turn: &Turn) -> [(HeaderName, HeaderValue); 4] {
-    let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
-    [
-        (
-            HeaderName::from_static("api-version"),
-            text(turn.flock.versions().max.to_string()),
-        ),
-        (
-            HeaderName::from_static("docker-experimental"),
-            HeaderValue::from_static("false"),
-        ),
-        (
-            HeaderName::from_static("ostype"),
-            HeaderValue::from_static("linux"),
-        ),
-        (
-            header::SERVER,
-            text(format!("Docker/{} (linux)", turn.flock.engine_version())),
-        ),
-    ]
-}
 
 /// `OK` while a backend works; the CLI reads the headers even of a 500.
 pub(super) fn ping(turn: &Turn, call: &Call) -> Result<Response<Body>, Error> {
