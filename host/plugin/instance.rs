@@ -190,9 +190,9 @@ impl Component {
         self.functions.has(hook)
     }
 
-    /// True for a component of the same bytes.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.origin.digest == other.origin.digest
+    /// True for the same bytes, wherever they are from.
+    pub(super) fn is(&self, origin: &Origin) -> bool {
+        self.origin.digest == origin.digest
     }
 
     pub(super) fn info(&self) -> PluginInfo {

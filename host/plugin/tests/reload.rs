@@ -61,6 +61,7 @@ async fn a_plugin_that_keeps_state_stays() {
     let folder = Folder::new();
     let config = folder.plugin("p", &guests::state());
     let plugins = plugins(std::slice::from_ref(&config)).await;
+    assert!(matches!(plugins.reload("p").await, Ok(Reload::Same)));
     fs::write(config.source.path().unwrap(), guests::decision(None, None)).unwrap();
     assert!(matches!(plugins.reload("p").await, Ok(Reload::KeepsState)));
 }
