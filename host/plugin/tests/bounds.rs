@@ -138,8 +138,7 @@ async fn no_plugin_takes_the_memories_and_tables_of_another() {
         };
         let (greedy, modest) = (alone(0), alone(1));
         // Polled in this order: the two loop already when the third is asked.
-        let (one, two, beside) =
-            tokio::join!(failure(&greedy), failure(&greedy), place(&modest));
+        let (one, two, beside) = tokio::join!(failure(&greedy), failure(&greedy), place(&modest));
         assert!(beside.is_ok(), "{content}: {beside:?}");
         for reason in [one, two] {
             assert!(reason.starts_with("it gave no answer"), "{reason}");

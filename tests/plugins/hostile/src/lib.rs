@@ -9,8 +9,8 @@
 use std::hint::black_box;
 
 use flocker_plugin::{
-    Decision, Error, Event, Map, Request, Route, Start, Verdict, config, event, http, keyspace, log, map,
-    request, route, start,
+    Decision, Error, Event, Map, Request, Route, Start, Verdict, config, event, http, keyspace,
+    log, map, request, route, start,
 };
 use serde::Deserialize;
 
