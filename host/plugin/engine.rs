@@ -53,8 +53,8 @@ fn config() -> Config {
     config
 }
 
-/// Pooled instances start in half the time, but the pool reserves 4 GiB of addresses for each: where a limit on the
-/// address space forbids that, instances are allocated on demand.
+/// Pooled instances start in half the time, but the pool reserves 4 GiB of addresses for each memory: where a limit on
+/// the address space forbids that, instances are allocated on demand.
 fn running(configs: &[PluginConfig]) -> Result<Engine> {
     let mut config = config();
     config.allocation_strategy(pool(configs));
