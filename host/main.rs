@@ -4,6 +4,7 @@ use std::{
     io::{Write, stderr, stdin, stdout},
     path::Path,
     process::ExitCode,
+    time::Duration,
 };
 
 use flockerd::{
@@ -20,6 +21,9 @@ use tokio::runtime::Runtime;
 /// The system's own takes twice the time for what a proxy does all day: small pieces that pass between threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long threads that are still busy at the end may take to notice it.
+const LEAVE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os()).and_then(|cli| run(&cli).map_err(Stop::Wrong)) {
@@ -44,7 +48,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     }
     let config = cli.config()?;
     telemetry::init(&config.log)?;
-    runtime()?.block_on(async {
+    block_on(async {
         match cli.command {
             Some(_) => Ok(check(&config).await),
             None => serve(config).await,
@@ -59,7 +63,7 @@ fn author(tool: &Tool, cli: &Cli) -> Result<ExitCode, Problem> {
         _ => &cli.config()?.log,
     };
     telemetry::init(log)?;
-    let (report, well) = runtime()?.block_on(plugin::run(tool, &cli.flags))?;
+    let (report, well) = block_on(plugin::run(tool, &cli.flags))?;
     print(&report);
     Ok(ExitCode::from(u8::from(!well)))
 }
@@ -75,13 +79,18 @@ fn compile(output: &Path) -> ExitCode {
     }
 }
 
-fn runtime() -> Result<Runtime, Problem> {
-    Runtime::new().map_err(|error| {
+/// Runs to the end, and does not wait for what cannot be cut off: a guest on a thread of its own, a name that nobody
+/// resolves.
+fn block_on<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let runtime = Runtime::new().map_err(|error| {
         Problem::new(
             error.to_string(),
             "the system is out of threads or descriptors",
         )
-    })
+    })?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LEAVE);
+    done
 }
 
 async fn check(config: &Config) -> ExitCode {

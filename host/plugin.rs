@@ -251,8 +251,8 @@ impl Plugins {
         })
     }
 
-    /// Reads or pulls, compiles, checks and once instantiates one plugin again. The chain itself stays as it is; calls
-    /// that are in the old plugin end there.
+    /// Reads or pulls one plugin again and, when it is another, compiles, checks and once instantiates it. The chain
+    /// itself stays as it is; calls that are in the old plugin end there.
     ///
     /// # Errors
     /// As [`Plugins::load`].
@@ -262,13 +262,15 @@ impl Plugins {
             return Ok(Reload::Same);
         };
         let old = &self.chain[position];
+        let settings = &old.component.settings;
+        let read = loader.read(settings).await?;
+        if old.component.is(&read.origin) {
+            return Ok(Reload::Same);
+        }
         if !old.is_replaceable() {
             return Ok(Reload::KeepsState);
         }
-        let component = loader.load(&old.component.settings).await?;
-        if component.is_same(&old.component) {
-            return Ok(Reload::Same);
-        }
+        let component = loader.make(settings, read).await?;
         let mut plugins = self.clone();
         plugins.chain[position] = old.replaced(component);
         Ok(Reload::Fresh(Arc::new(plugins)))

@@ -177,6 +177,37 @@ fn a_plugin_fills_its_own_part_of_the_state_store_and_no_more() {
 }
 
 #[test]
+fn the_end_waits_for_no_plugin() {
+    let fakes = fakes();
+    let plugins = probe() + &hostile("loop", "route", "timeout = \"60s\"");
+    let mut flockerd = over(&fakes, &plugins);
+    let mut call = flockerd.api().connect();
+    let json = [("content-type", "application/json")];
+    let path = "/containers/create";
+    call.request("POST", path, &json, body().to_string().as_bytes());
+    crate::eventually!(probed(&flockerd) == json!(1));
+    let begun = Instant::now();
+    flockerd.signal("TERM");
+    crate::eventually!(flockerd.log().contains("draining"));
+    flockerd.signal("TERM");
+    assert_eq!(flockerd.wait(), 0);
+    assert!(begun.elapsed() < GRACE * 2, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_flockerd_says_about_a_plugin_counts_for_its_log() {
+    let fakes = fakes();
+    let flockerd = over(&fakes, &hostile("requests", "route", "timeout = \"60s\""));
+    create(&flockerd, "x", &body()).expect(201);
+    let dropped = "the rest of the plugin's log is dropped";
+    crate::eventually!(flockerd.log().contains(dropped));
+    create(&flockerd, "y", &body()).expect(201);
+    crate::eventually!(flockerd.log().matches(dropped).count() == 2);
+    let length = flockerd.log().len();
+    assert!(length < 256 << 10, "{length} bytes of log");
+}
+
+#[test]
 fn calls_beyond_the_instances_wait_in_their_timeout_and_no_other_plugin_waits() {
     let fakes = fakes();
     let hostile = hostile("loop", "route", "timeout = \"2s\"\ninstances = 1");

@@ -6,6 +6,7 @@ mod services;
 use std::{
     fs,
     os::unix::fs::symlink,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -96,6 +97,22 @@ fn only_granted_variables_are_seen() {
         "{log}"
     );
     assert!(!log.contains("shears"), "{log}");
+}
+
+/// Whoever opens a pipe that nobody writes into waits for ever, in a thread that nobody can end.
+#[test]
+fn a_pipe_in_a_granted_directory_holds_up_neither_the_call_nor_the_end() {
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let mut explored = Explored::with(&format!("timeout = \"1s\"\ndir = {:?}", folder.path()));
+    let reply = explored
+        .flockerd
+        .api()
+        .post("/explore", &json!({"read": "/pipe"}));
+    let message = reply.expect(500).message();
+    assert!(message.contains("no answer within 1s"), "{message}");
+    assert_eq!(explored.flockerd.terminate(), 0);
 }
 
 #[test]

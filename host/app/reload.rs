@@ -70,7 +70,7 @@ struct File {
     /// None for a plugin from a registry: it never changes by itself.
     path: Option<PathBuf>,
     seen: Option<Stamp>,
-    /// As it was loaded, or refused.
+    /// As it was loaded, or refused. None at first: it may have changed since it was read, while it was compiled.
     taken: Option<Stamp>,
 }
 
@@ -79,13 +79,11 @@ type Stamp = (u64, u64, SystemTime);
 
 impl File {
     fn new(info: PluginInfo) -> Self {
-        let path = info.source.path().map(Path::to_owned);
-        let taken = path.as_deref().and_then(stamp);
         Self {
             plugin: info.name,
-            path,
-            seen: taken,
-            taken,
+            path: info.source.path().map(Path::to_owned),
+            seen: None,
+            taken: None,
         }
     }
 
@@ -128,5 +126,29 @@ async fn reload(plugins: &ArcSwap<Plugins>, file: &mut File) {
         Err(error) => {
             tracing::error!(plugin, %error, hint = %error.hint(), "plugin not reloaded, the old one goes on");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_looked_at_again_after_the_start_and_then_when_it_changes() {
+        let named = tempfile::NamedTempFile::new().unwrap();
+        let mut file = File::new(PluginInfo {
+            name: "p".to_owned(),
+            source: named.path().to_owned().into(),
+            pinned: None,
+            hooks: Vec::new(),
+            digest: String::new(),
+            size: 0,
+            exports: Vec::new(),
+            imports: Vec::new(),
+        });
+        // It may have changed after it was read and before this; nobody would ever tell.
+        assert_eq!([file.has_settled(), file.has_settled()], [false, true]);
+        file.taken = file.stamp();
+        assert!(!file.has_settled());
     }
 }

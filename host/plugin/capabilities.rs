@@ -59,8 +59,8 @@ impl Capabilities {
         Clock::new(self.grants.clocks)
     }
 
-    pub(super) fn requests(&self) -> Requests {
-        Requests::new(Arc::clone(&self.outgoing))
+    pub(super) fn requests(&self, journal: &Journal) -> Requests {
+        Requests::new(Arc::clone(&self.outgoing), journal.clone())
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::HeaderMap;
+use wasmtime_wasi::runtime::spawn;
 
 use crate::{config::OnFailure, error::Error};
 
@@ -176,13 +177,16 @@ impl Plugins {
 
     /// Asks all `list` hooks at once and returns each plugin's name and answer, in the order of the chain.
     pub async fn list(&self, scene: &Scene) -> Vec<(String, Result<Vec<list::Entry>, Error>)> {
-        let ask = async |plugin: &Plugin| {
-            let answer = plugin.backends(scene).await.and_then(entries);
+        let ask = async |plugin: Plugin, scene: Scene| {
+            let answer = plugin.backends(&scene).await.and_then(entries);
             let answer = plugin.noted(Hook::List, answer);
             let answer = answer.map_err(|failure| plugin.blame(Hook::List, failure));
             (plugin.name().to_owned(), answer)
         };
-        join_all(self.exporting(Hook::List).map(ask)).await
+        // Each in a task of its own: one that computes for long keeps its task's thread.
+        let asked = self.exporting(Hook::List);
+        let asked = asked.map(|plugin| spawn(ask(plugin.clone(), scene.clone())));
+        join_all(asked.collect::<Vec<_>>()).await
     }
 
     /// Asks the `registry-auth` hooks until one has credentials.

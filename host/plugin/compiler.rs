@@ -168,6 +168,8 @@ pub fn compile(mut input: impl Read, output: &Path) -> Result<(), String> {
         maximum: Some(ADDRESSES),
     };
     setrlimit(Resource::As, limit).map_err(|error| error.to_string())?;
+    // On a machine with less memory than that, this is the process to end. Where it cannot be said, it stays unsaid.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let mut bytes = Vec::new();
     input
         .read_to_end(&mut bytes)

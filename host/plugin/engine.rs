@@ -16,6 +16,12 @@ use super::{bindings, imports::Context, keyvalue, limits};
 /// How long a plugin computes before it lets other tasks run and its timeout can strike.
 const TICK: Duration = Duration::from_millis(10);
 
+/// What one component may have of each, so that what is reserved for a plugin suffices for all its instances and none takes
+/// another plugin's share. The largest runtimes have one memory, composed components one for each part.
+const MEMORIES: u32 = 4;
+const TABLES: u32 = 32;
+const CORE_INSTANCES: u32 = 50;
+
 /// What a pool reserves for a memory. How much of it a plugin may use is the business of its limits.
 const ADDRESSES: usize = 4 << 30;
 
@@ -47,8 +53,8 @@ fn config() -> Config {
     config
 }
 
-/// Pooled instances start in half the time, but the pool reserves 4 GiB of addresses for each: where a limit on the
-/// address space forbids that, instances are allocated on demand.
+/// Pooled instances start in half the time, but the pool reserves 4 GiB of addresses for each memory: where a limit on
+/// the address space forbids that, instances are allocated on demand.
 fn running(configs: &[PluginConfig]) -> Result<Engine> {
     let mut config = config();
     config.allocation_strategy(pool(configs));
@@ -73,11 +79,12 @@ fn pool(configs: &[PluginConfig]) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_stacks(slots)
-        .total_memories(slots.saturating_mul(2))
-        .total_tables(slots.saturating_mul(4))
-        .total_core_instances(slots.saturating_mul(16))
-        .max_core_instances_per_component(50)
-        .max_tables_per_component(32)
+        .total_memories(slots.saturating_mul(MEMORIES))
+        .total_tables(slots.saturating_mul(TABLES))
+        .total_core_instances(slots.saturating_mul(CORE_INSTANCES))
+        .max_memories_per_component(MEMORIES)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_tables_per_component(TABLES)
         .max_core_instance_size(10 << 20)
         .max_component_instance_size(10 << 20)
         .table_elements(limits::TABLE_ELEMENTS)

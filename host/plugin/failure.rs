@@ -66,7 +66,7 @@ impl From<wasmtime::Error> for Failure {
 }
 
 /// What a plugin says goes into the log, to the client, and is kept as its last failure.
-fn cut(mut text: String) -> String {
+pub(super) fn cut(mut text: String) -> String {
     if text.len() > limits::MESSAGE {
         text.truncate(text.floor_char_boundary(limits::MESSAGE));
         text += "...";

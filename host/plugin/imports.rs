@@ -66,7 +66,7 @@ impl Context {
             limits: Limits::new(identity.memory),
             wasi: identity.capabilities.wasi(&journal, &clock)?,
             http: WasiHttpCtx::new(),
-            requests: identity.capabilities.requests(),
+            requests: identity.capabilities.requests(&journal),
             identity,
             view,
             journal,

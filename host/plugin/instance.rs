@@ -47,7 +47,8 @@ pub(super) struct Plugin {
 pub(super) struct Component {
     pub(super) settings: PluginConfig,
     pub(super) functions: Functions,
-    identity: Arc<Identity>,
+    /// What its instances share: its settings, what its keys take, its connections.
+    pub(super) identity: Arc<Identity>,
     origin: Origin,
     template: InstancePre<Context>,
     seats: Seats,
@@ -104,17 +105,20 @@ impl Plugin {
         !self.component.exports(Hook::State)
     }
 
-    /// The same plugin with another component.
+    /// The same plugin with another component, and no more room than before: both count what they take together.
     pub(super) fn replaced(&self, component: Component) -> Self {
         let seats = match (&self.component.seats, component.seats) {
             (Seats::Fresh(permits), Seats::Fresh(_)) => Seats::Fresh(permits.clone()),
-            (_, seats) => seats,
+            (_, Seats::Fresh(permits)) => Seats::Fresh(permits),
+            // Without the instance that was tried: it counts for itself.
+            (_, Seats::Warm(_)) => Seats::Warm(Mutex::default()),
         };
         let record = self.component.record.clone();
         record.forgive();
         let component = Component {
             seats,
             record,
+            identity: self.component.identity.clone(),
             ..component
         };
         Self {
@@ -190,9 +194,9 @@ impl Component {
         self.functions.has(hook)
     }
 
-    /// True for a component of the same bytes.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.origin.digest == other.origin.digest
+    /// True for the same bytes, wherever they are from.
+    pub(super) fn is(&self, origin: &Origin) -> bool {
+        self.origin.digest == origin.digest
     }
 
     pub(super) fn info(&self) -> PluginInfo {

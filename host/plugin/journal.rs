@@ -69,6 +69,11 @@ impl Journal {
         pages.emit(level, &message[..message.floor_char_boundary(allowed)]);
     }
 
+    /// Takes a line that flockerd writes about the plugin from the budget; false when that is used up.
+    pub(super) fn admits(&self, bytes: usize) -> bool {
+        self.pages().spend(bytes) == bytes
+    }
+
     pub(super) fn stream(&self, channel: Channel) -> Stream {
         Stream {
             journal: self.clone(),

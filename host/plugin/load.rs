@@ -20,7 +20,7 @@ use super::{
     imports::Context,
     instance::Component,
     keyvalue, nesting,
-    source::{self, Origin},
+    source::{self, Origin, Read},
 };
 
 /// The package of the contract.
@@ -86,6 +86,11 @@ const MAGIC: &[u8] = b"\0asm";
 impl LoadError {
     pub(super) fn engine(error: wasmtime::Error) -> Self {
         Self::Engine(format!("{error:#}"))
+    }
+
+    fn of(config: &PluginConfig, cause: Cause) -> Self {
+        let name = config.name.clone();
+        Self::Plugin { name, cause }
     }
 
     /// Says what to do about it.
@@ -157,19 +162,32 @@ impl Loader {
 
     /// Loads one plugin and instantiates it once.
     pub(super) async fn load(&self, config: &PluginConfig) -> Result<Component, LoadError> {
-        let loaded = async {
-            let component = self.compile(config).await?;
-            rehearse(&component).await.map(|()| component)
-        };
-        loaded.await.map_err(|cause| LoadError::Plugin {
-            name: config.name.clone(),
-            cause,
-        })
+        let read = self.read(config).await?;
+        self.make(config, read).await
     }
 
-    async fn compile(&self, config: &PluginConfig) -> Result<Component, Cause> {
+    /// Reads or pulls a plugin.
+    pub(super) async fn read(&self, config: &PluginConfig) -> Result<Read, LoadError> {
+        let read = source::read(&config.source, &self.registries).await;
+        read.map_err(|cause| LoadError::of(config, cause))
+    }
+
+    /// Compiles what was read and instantiates it once.
+    pub(super) async fn make(
+        &self,
+        config: &PluginConfig,
+        read: Read,
+    ) -> Result<Component, LoadError> {
+        let made = async {
+            let component = self.compile(config, read).await?;
+            rehearse(&component).await.map(|()| component)
+        };
+        made.await.map_err(|cause| LoadError::of(config, cause))
+    }
+
+    async fn compile(&self, config: &PluginConfig, read: Read) -> Result<Component, Cause> {
         let path = config.source.to_string();
-        let source::Read { bytes, origin } = source::read(&config.source, &self.registries).await?;
+        let Read { bytes, origin } = read;
         check_kind(&path, &bytes)?;
         let compiled = self
             .compiler

@@ -3,7 +3,7 @@
 //! The name of the host is checked, not the address behind it. Redirects are the plugin's business: where they lead is
 //! another request, checked like the first.
 
-use std::{error::Error as _, future::Future, io, sync::Arc, time::Duration};
+use std::{error::Error as _, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -34,15 +34,24 @@ use wasmtime_wasi_http::{
 
 use crate::config::{Grants, Scheme};
 
-use super::limits::{CONNECTIONS, HTTP_BODY};
+use super::{
+    journal::Journal,
+    limits::{CONNECTIONS, HTTP_BODY},
+};
 
 /// How long a connection takes at most, and how long a host may be silent. The plugin's own timeout is mostly shorter;
 /// these end what a warm instance left behind.
 const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// What a line of the log has besides the host, in bytes.
+const LINE: usize = 200;
+
 /// What drives a connection until its answer is read.
 type Drive = Box<dyn Future<Output = Result<()>> + Send>;
+
+/// A connection to a host.
+type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// The requests of one plugin.
 pub(super) struct Outgoing {
@@ -55,7 +64,11 @@ pub(super) struct Outgoing {
 }
 
 /// What `wasi:http` of one instance asks.
-pub(super) struct Requests(Arc<Outgoing>);
+pub(super) struct Requests {
+    outgoing: Arc<Outgoing>,
+    /// What goes wrong with requests is logged within the plugin's own budget.
+    journal: Journal,
+}
 
 /// Where a request goes.
 struct Target {
@@ -66,8 +79,8 @@ struct Target {
 }
 
 impl Requests {
-    pub(super) fn new(outgoing: Arc<Outgoing>) -> Self {
-        Self(outgoing)
+    pub(super) fn new(outgoing: Arc<Outgoing>, journal: Journal) -> Self {
+        Self { outgoing, journal }
     }
 }
 
@@ -78,8 +91,9 @@ impl WasiHttpHooks for Requests {
         options: Option<RequestOptions>,
         _processed: Box<dyn Future<Output = Result<()>> + Send>,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Drive)>> + Send> {
-        let outgoing = Arc::clone(&self.0);
-        Box::new(async move { outgoing.send(request, options.unwrap_or_default()).await })
+        let (outgoing, journal) = (Arc::clone(&self.outgoing), self.journal.clone());
+        let options = options.unwrap_or_default();
+        Box::new(async move { outgoing.send(request, options, &journal).await })
     }
 
     fn p2_error_from_connect(&mut self, error: &io::Error) -> ErrorCode {
@@ -113,20 +127,23 @@ impl Outgoing {
         &self,
         request: Request<WasiBody>,
         options: RequestOptions,
+        journal: &Journal,
     ) -> Result<(Response<WasiBody>, Drive)> {
         let target = Target::of(request.uri())?;
-        self.check(&target, request.method())?;
+        self.check(&target, request.method(), journal)?;
         let seats = Arc::clone(&self.seats);
         let seat = seats.acquire_owned().await;
         let seat = seat.map_err(|_| Error::ConnectionLimitReached)?;
         let exchanged = self.exchange(&target, request, options, seat).await;
         exchanged.inspect_err(|error| {
             let (plugin, host) = (&*self.plugin, target.to_string());
-            tracing::warn!(plugin, host, %error, "a plugin's request failed");
+            if journal.admits(LINE + host.len()) {
+                tracing::warn!(plugin, host, %error, "a plugin's request failed");
+            }
         })
     }
 
-    fn check(&self, target: &Target, method: &Method) -> Result<()> {
+    fn check(&self, target: &Target, method: &Method, journal: &Journal) -> Result<()> {
         // It asks a proxy for a tunnel, to whatever host.
         if method == Method::CONNECT {
             return Err(Error::HttpRequestMethodInvalid);
@@ -137,12 +154,14 @@ impl Outgoing {
         }
         let grant = format!("http = [\"{host}:{port}\"]");
         let (plugin, host) = (&*self.plugin, target.to_string());
-        tracing::warn!(
-            plugin,
-            host,
-            grant,
-            "a plugin called a host that it is not granted"
-        );
+        if journal.admits(LINE + 2 * host.len()) {
+            tracing::warn!(
+                plugin,
+                host,
+                grant,
+                "a plugin called a host that it is not granted"
+            );
+        }
         Err(Error::HttpRequestDenied)
     }
 
@@ -154,8 +173,8 @@ impl Outgoing {
         seat: OwnedSemaphorePermit,
     ) -> Result<(Response<WasiBody>, Drive)> {
         let patience = options.connect_timeout.unwrap_or(CONNECT);
-        let connected = timeout(patience, self.connect(target)).await;
-        let stream = connected.map_err(|_| Error::ConnectionTimeout)??;
+        let connected = timeout(patience, self.connect(target, seat)).await;
+        let (stream, seat) = connected.map_err(|_| Error::ConnectionTimeout)??;
         let shaken = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shaken.map_err(broken)?;
         // Dropped with the answer, and with the instance: the connection then ends.
@@ -175,17 +194,23 @@ impl Outgoing {
         Ok((answer.map(|body| arriving(body, patience)), Box::new(drive)))
     }
 
-    async fn connect(&self, target: &Target) -> Result<Either<TcpStream, TlsStream<TcpStream>>> {
+    async fn connect(
+        &self,
+        target: &Target,
+        seat: OwnedSemaphorePermit,
+    ) -> Result<(Stream, OwnedSemaphorePermit)> {
         let name = target.host.trim_matches(['[', ']']);
-        let stream = tcp(name, target.port).await?;
+        let (addresses, seat) = look_up(name, target.port, seat).await?;
+        let stream = TcpStream::connect(&*addresses).await;
+        let stream = stream.map_err(Error::Connect)?;
         if target.scheme == Scheme::Http {
-            return Ok(Either::Left(stream));
+            return Ok((Either::Left(stream), seat));
         }
         let server = ServerName::try_from(name.to_owned());
         let server = server.map_err(|_| Error::HttpRequestUriInvalid)?;
         let tls = self.tls.get_or_try_init(trusting).await?;
         let secured = tls.connect(server, stream).await.map_err(insecure)?;
-        Ok(Either::Right(secured))
+        Ok((Either::Right(secured), seat))
     }
 }
 
@@ -222,12 +247,22 @@ impl std::fmt::Display for Target {
     }
 }
 
-async fn tcp(name: &str, port: u16) -> Result<TcpStream> {
-    let addresses = lookup_host((name, port)).await;
-    let addresses: Vec<_> = addresses.map_err(|error| unknown(&error))?.collect();
-    TcpStream::connect(&*addresses)
+/// Finds the addresses of a host. Whoever stops waiting does not end the search, which keeps one of the threads that all of
+/// flockerd shares until the resolver gives up: the seat is taken as long.
+async fn look_up(
+    name: &str,
+    port: u16,
+    seat: OwnedSemaphorePermit,
+) -> Result<(Vec<SocketAddr>, OwnedSemaphorePermit)> {
+    let name = name.to_owned();
+    let looking = tokio::spawn(async move {
+        let found = lookup_host((name, port)).await;
+        (found.map(Iterator::collect), seat)
+    });
+    let (found, seat) = looking
         .await
-        .map_err(Error::Connect)
+        .map_err(|panic| Error::InternalError(Some(panic.to_string())))?;
+    Ok((found.map_err(|error| unknown(&error))?, seat))
 }
 
 /// TLS that trusts what the system trusts.
@@ -313,5 +348,32 @@ fn broken(error: hyper::Error) -> Error {
         Some(Error::HttpRequestBodySize(size)) => Error::HttpRequestBodySize(*size),
         _ if error.is_incomplete_message() => Error::HttpResponseIncomplete,
         _ => Error::Hyper(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_lookup_keeps_its_seat_when_nobody_waits_for_it_any_more() {
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build();
+        runtime.unwrap().block_on(async {
+            let (release, held) = mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || held.recv());
+            let seats = Arc::new(Semaphore::new(1));
+            let seat = seats.clone().acquire_owned().await.unwrap();
+            let looked = timeout(Duration::from_millis(20), look_up("localhost", 1, seat));
+            assert!(looked.await.is_err());
+            assert!(seats.try_acquire().is_err());
+            release.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            drop(seats.acquire().await.unwrap());
+        });
     }
 }

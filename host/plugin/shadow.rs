@@ -21,16 +21,17 @@ struct Sighting {
     outcome: Outcome,
     /// The backends as the chain saw them.
     backends: Vec<types::Backend>,
+    /// When it was JSON and read in time.
     body: Option<String>,
 }
 
-/// The body of a call that is over, when it was JSON and read in time.
-struct Kept(Option<String>);
+/// The body of a call that is over.
+struct Kept(String);
 
 #[async_trait]
 impl JsonBody for Kept {
     async fn read(&self) -> Result<Option<String>, String> {
-        Ok(self.0.clone())
+        Ok(Some(self.0.clone()))
     }
 }
 
@@ -132,11 +133,40 @@ async fn compare(plugin: &Plugin, sighting: &Sighting) {
 }
 
 impl Sighting {
+    /// Without a body when there was none, so that a shadow that computes for long steps aside.
     fn scene(&self) -> Scene {
-        let backends = self.backends.clone();
+        let (backends, body) = (self.backends.clone(), self.body.clone());
         Scene {
             backends: Arc::new(move || backends.clone()),
-            body: Some(Arc::new(Kept(self.body.clone()))),
+            body: body.map(|body| Arc::new(Kept(body)) as Arc<dyn JsonBody>),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::route::Subject;
+
+    #[test]
+    fn a_shadow_is_shown_a_body_only_when_there_was_one() {
+        for body in [None, Some("{}".to_owned())] {
+            let placement = Placement {
+                subject: Subject::Container,
+                name: None,
+                image: None,
+                platform: None,
+                body: None,
+                address: "unix".into(),
+                identity: None,
+            };
+            let sighting = Sighting {
+                question: Question::Route(placement),
+                outcome: Outcome::Nothing,
+                backends: Vec::new(),
+                body: body.clone(),
+            };
+            assert_eq!(sighting.scene().body.is_some(), body.is_some());
         }
     }
 }

@@ -228,9 +228,12 @@ impl Proxy {
         let asks = turn.plugins.sees(Hook::Map) && is_reference(&creation.final_image);
         let body = match asks {
             false => creation.body.clone(),
-            true => match self.ask_map(turn, creation, backend).await? {
-                Some(body) => body,
-                None => return Ok(no_such_image(&creation.final_image)),
+            true => match self.ask_map(turn, creation, backend).await {
+                Ok(Some(body)) => body,
+                Ok(None) => return Ok(no_such_image(&creation.final_image)),
+                // A shadow alone decides nothing, not even by what it would have had to be shown.
+                Err(_) if !turn.plugins.has(Hook::Map) => creation.body.clone(),
+                Err(error) => return Err(error),
             },
         };
         let mut call = creation.call.copy();

@@ -27,7 +27,7 @@ pub(super) async fn request(
 ) -> Result<Asked, Error> {
     let body = Arc::new(LazyBody::new(&mut call, body_limit));
     let scene = Scene {
-        body: Some(body.clone()),
+        body: body.is_json.then(|| body.clone() as Arc<dyn JsonBody>),
         ..scene
     };
     let version = call.version.map(|version| version.to_string());

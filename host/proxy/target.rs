@@ -144,7 +144,10 @@ impl Proxy {
         let backend = self.locate(turn, &mut call, Object::Container).await?;
         if turn.plugins.sees(Hook::Start) {
             let asked = self.ask_start(turn, &mut call, &backend, &located.id);
-            if let Err(refusal) = asked.await {
+            // A shadow alone decides nothing, not even by what it would have had to be shown.
+            if let Err(refusal) = asked.await
+                && turn.plugins.has(Hook::Start)
+            {
                 self.discard(turn, &backend, &located.id).await;
                 return Err(refusal);
             }
@@ -221,6 +224,7 @@ impl Proxy {
         id: &str,
     ) -> Result<(), Error> {
         let sent = docker::collect(call.take_body(), self.settings.body_limit).await?;
+        call.set_body(sent.clone());
         let body = String::from_utf8(sent.to_vec())
             .map_err(|_| Error::Client("the body is not UTF-8".into()))?;
         let container = inspect(turn, backend, &format!("/containers/{id}/json")).await?;
@@ -243,13 +247,10 @@ impl Proxy {
             client,
         };
         let changed = turn.plugins.start(request, &self.scene(turn)).await?;
-        match changed {
-            Some(body) => {
-                let json = http::HeaderValue::from_static("application/json");
-                call.headers.insert(http::header::CONTENT_TYPE, json);
-                call.set_body(body);
-            }
-            None => call.set_body(sent),
+        if let Some(body) = changed {
+            let json = http::HeaderValue::from_static("application/json");
+            call.headers.insert(http::header::CONTENT_TYPE, json);
+            call.set_body(body);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use oci_client::manifest::{
     IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, OciDescriptor, OciManifest,
 };
 
-use super::{PullError, SIZE_MAX};
+use super::{PullError, SIZE_MAX, error::line};
 
 /// The blob that is the component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +60,7 @@ impl Layer {
 }
 
 fn other(what: &str) -> PullError {
-    PullError::OtherKind {
-        what: what.to_owned(),
-    }
+    PullError::OtherKind { what: line(what) }
 }
 
 /// `application/wasm`, and `application/vnd.wasm.content.layer.v1+wasm` with its kin.

@@ -4,6 +4,9 @@ use std::{borrow::Cow, error::Error};
 
 use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 
+/// The characters that are told of what a registry says.
+const LINE: usize = 1000;
+
 /// Why a component could not be pulled. Displays as one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PullError {
@@ -84,7 +87,7 @@ impl PullError {
         use OciErrorCode as Code;
         let error = envelope.errors.first();
         let message = error.map_or("it does not say why", |error| &error.message);
-        let reason = message.to_owned();
+        let reason = line(message);
         match error.map(|error| &error.code) {
             Some(Code::Unauthorized | Code::Denied) => unauthorized(),
             Some(
@@ -111,5 +114,30 @@ pub(super) fn chain(error: &dyn Error) -> String {
         }
         cause = next.source();
     }
-    text
+    line(&text)
+}
+
+/// What a registry says, as one line that does no harm to a log or a terminal.
+pub(super) fn line(text: &str) -> String {
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(LINE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registry_says_is_one_line_without_control_characters() {
+        let text = format!(
+            r#"{{"errors":[{{"code":"UNSUPPORTED","message":"a\n\u001b[2Jb{}"}}]}}"#,
+            "c".repeat(1 << 20)
+        );
+        let envelope: OciEnvelope = serde_json::from_str(&text).unwrap();
+        let url = "http://localhost/v2/".to_owned();
+        let error = OciDistributionError::RegistryError { envelope, url };
+        let said = PullError::of(error, "localhost", false).to_string();
+        assert!(said.contains("refused: a[2Jbccc"), "{said}");
+        assert!(said.len() < 2 * LINE, "{} bytes", said.len());
+    }
 }

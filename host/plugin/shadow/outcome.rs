@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::Error,
-    plugin::{Verdict, registry_auth},
+    plugin::{Verdict, failure::cut, registry_auth},
 };
 
 /// What a plugin, or the whole chain, decided.
@@ -75,7 +75,7 @@ impl Outcome {
             (Self::Json(said), Self::Json(done)) => different(said, done).join(", "),
             _ => String::new(),
         };
-        Some((self.told(&keys), done.told(&keys)))
+        Some((cut(self.told(&keys)), cut(done.told(&keys))))
     }
 
     fn told(&self, keys: &str) -> String {
@@ -132,6 +132,13 @@ mod tests {
         let done = json(r#"{"Env":[],"HostConfig":{"Memory":2,"Init":true},"User":"u"}"#);
         let (said, _) = said.differs(&done).unwrap();
         assert_eq!(said, "another Env, HostConfig.Memory, User");
+    }
+
+    #[test]
+    fn of_a_giant_only_the_beginning_is_told() {
+        let giant = Outcome::Words("x".repeat(1 << 20));
+        let (said, _) = giant.differs(&Outcome::Nothing).unwrap();
+        assert!(said.len() < 10_000, "{} bytes", said.len());
     }
 
     #[test]

@@ -98,6 +98,58 @@ async fn a_list_has_ten_thousand_backends_at_most() {
     }
 }
 
+/// A `route` hook that never ends, beside so many more core instances with a memory or a table each.
+fn greedy(instances: usize, content: &str) -> Vec<u8> {
+    let instances = "(core instance (instantiate $m))".repeat(instances);
+    let text = format!("(component (core module $m {content}) {instances})");
+    let mut bytes = guests::route(LOOP, "");
+    let inside = wat::parse_str(text).unwrap();
+    // A section with the component, and one with an instance of it: as the last of the components.
+    let index = components(&bytes[8..]);
+    let length = [inside.len() as u8 | 0x80, (inside.len() >> 7) as u8];
+    bytes.push(4);
+    bytes.extend([&length[..], &inside, &[5, 4, 1, 0, index, 0]].concat());
+    bytes
+}
+
+/// How many sections of these are components.
+fn components(mut sections: &[u8]) -> u8 {
+    let mut count = 0;
+    while let [id, rest @ ..] = sections {
+        let end = rest.iter().position(|byte| byte & 0x80 == 0).unwrap();
+        let digits = rest[..=end].iter().rev();
+        let length = digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+        count += u8::from(*id == 4);
+        sections = &rest[end + 1 + length..];
+    }
+    count
+}
+
+#[tokio::test]
+async fn no_plugin_takes_the_memories_and_tables_of_another() {
+    let folder = Folder::new();
+    let modest = guests::route("(i32.const 16)", "(table 1 funcref)");
+    for (instances, content) in [(3, "(memory 1)"), (24, "(table 1 funcref)")] {
+        let greedy = guests::within(500, folder.plugin("greedy", &greedy(instances, content)));
+        let both = plugins(&[greedy, folder.plugin("modest", &modest)]).await;
+        let alone = |position: usize| Plugins {
+            chain: vec![both.chain[position].clone()],
+            loader: None,
+        };
+        let (greedy, modest) = (alone(0), alone(1));
+        // Polled in this order: the two loop already when the third is asked.
+        let (one, two, beside) = tokio::join!(failure(&greedy), failure(&greedy), place(&modest));
+        assert!(beside.is_ok(), "{content}: {beside:?}");
+        for reason in [one, two] {
+            assert!(reason.starts_with("it gave no answer"), "{reason}");
+        }
+    }
+    let config = folder.plugin("greedy", &greedy(4, "(memory 1)"));
+    let refused = Plugins::load(&[config], Compiler::default(), Registries::default()).await;
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("5 Wasm linear memories"), "{refused}");
+}
+
 #[tokio::test]
 async fn a_trap_in_the_state_store_fails_that_call_alone() {
     let set = "(call $append (local.get 0)";

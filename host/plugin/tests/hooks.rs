@@ -130,6 +130,24 @@ async fn lists_come_with_their_plugin_and_failures_are_never_skipped() {
     assert!(matches!(error, Err(Error::Plugin { hook: "list", reason, .. }) if reason == "down"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_wait_for_no_other_plugin_that_computes() {
+    let list = r#"(func (export "flocker:plugin/list@0.1.0#backends") (result i32)"#;
+    let endless = guests::component("list-hook", "", &format!("{list} {LOOP})"));
+    let folder = Folder::new();
+    let configs = ["one", "two", "three"];
+    let configs = configs.map(|name| guests::within(400, folder.plugin(name, &endless)));
+    let plugins = plugins(&configs).await;
+    let begun = Instant::now();
+    let lists = plugins.list(&Scene::empty()).await;
+    assert!(lists.iter().all(|(_, answer)| answer.is_err()));
+    assert!(
+        begun.elapsed() < Duration::from_millis(1100),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
 #[tokio::test]
 async fn the_first_credentials_win() {
     let auth =

@@ -57,10 +57,29 @@ async fn a_new_file_has_a_warm_instance_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_new_file_has_no_room_of_its_own() {
+    let folder = Folder::new();
+    let file = guests::decision(Some("node1"), None);
+    for config in [
+        folder.plugin("p", &counter()),
+        warm(folder.plugin("p", &counter())),
+    ] {
+        fs::write(config.source.path().unwrap(), counter()).unwrap();
+        let old = plugins(std::slice::from_ref(&config)).await;
+        fs::write(config.source.path().unwrap(), &file).unwrap();
+        let new = fresh(&old).await;
+        let identity = |plugins: &Plugins| plugins.chain[0].component.identity.clone();
+        assert!(Arc::ptr_eq(&identity(&old), &identity(&new)));
+        assert_eq!(chosen(&new).await.as_deref(), Some("NODE1"));
+    }
+}
+
+#[tokio::test]
 async fn a_plugin_that_keeps_state_stays() {
     let folder = Folder::new();
     let config = folder.plugin("p", &guests::state());
     let plugins = plugins(std::slice::from_ref(&config)).await;
+    assert!(matches!(plugins.reload("p").await, Ok(Reload::Same)));
     fs::write(config.source.path().unwrap(), guests::decision(None, None)).unwrap();
     assert!(matches!(plugins.reload("p").await, Ok(Reload::KeepsState)));
 }

@@ -9,8 +9,8 @@
 use std::hint::black_box;
 
 use flocker_plugin::{
-    Decision, Error, Event, Map, Request, Route, Start, Verdict, config, event, keyspace, log, map,
-    request, route, start,
+    Decision, Error, Event, Map, Request, Route, Start, Verdict, config, event, http, keyspace,
+    log, map, request, route, start,
 };
 use serde::Deserialize;
 
@@ -51,6 +51,8 @@ enum Behaviour {
     Log,
     /// Prints 64 MiB: that goes 4 KiB at a time, and so is slow.
     Print,
+    /// Asks a host that it is not granted, ten thousand times.
+    Requests,
     /// Sets one key again and again.
     Keys,
     /// Sets one key after another until it may not any more, and fails with the reason.
@@ -162,6 +164,7 @@ fn misbehave(hook: &str) -> Result<Answer, Error> {
         Behaviour::Refuse => Err(Error::refuse(418, "hostile refuses")),
         Behaviour::Log => Ok(chatter(1024, |text| log::info(text))),
         Behaviour::Print => Ok(chatter(64, |text| println!("{text}"))),
+        Behaviour::Requests => Ok(knock()),
         Behaviour::Keys => hammer(),
         Behaviour::Fill => fill(),
         Behaviour::Midway => midway(),
@@ -192,6 +195,14 @@ fn chatter(times: usize, say: impl Fn(&str)) -> Answer {
     let text = long(1);
     for _ in 0..times {
         say(&text);
+    }
+    Answer::Nothing
+}
+
+fn knock() -> Answer {
+    for _ in 0..10_000 {
+        // That it is denied is the point.
+        let _ = http::get("http://not.granted").send();
     }
     Answer::Nothing
 }
