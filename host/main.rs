@@ -72,9 +72,9 @@ fn author(tool: &Tool, cli: &Cli) -> Result<ExitCode, Problem> {
 fn compile(output: &Path) -> ExitCode {
     match flockerd::plugin::compile(stdin(), output) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
+        Err((code, reason)) => {
             let _ = writeln!(stderr(), "{reason}");
-            ExitCode::FAILURE
+            u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }

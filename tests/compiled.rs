@@ -71,7 +71,9 @@ fn a_file_that_is_not_whole_is_made_again() {
     place.check();
     let file = &place.files()[0];
     let code = fs::read(file).unwrap();
-    for damaged in [&code[..0], &code[..code.len() / 2], b"hello"] {
+    let mut noisy = code.clone();
+    noisy[code.len() / 2] ^= 1;
+    for damaged in [&code[..0], &code[..code.len() / 2], b"hello", &noisy] {
         fs::write(file, damaged).unwrap();
         let output = place.check();
         assert!(output.text().contains("unusable") && compiled(&output));
@@ -86,6 +88,34 @@ fn a_folder_that_others_may_enter_is_not_used() {
     fs::set_permissions(place.cache(), PermissionsExt::from_mode(0o755)).unwrap();
     let output = place.check();
     assert!(output.text().contains("mode 0700") && compiled(&output));
+}
+
+/// A file system with room for 64 KiB, until this is dropped.
+struct Narrow(PathBuf);
+
+impl Narrow {
+    fn mount(folder: PathBuf) -> Self {
+        fs::create_dir_all(&folder).unwrap();
+        let options = ["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"];
+        let mounted = Command::new("mount").args(options).arg(&folder).status();
+        assert!(mounted.unwrap().success());
+        Self(folder)
+    }
+}
+
+impl Drop for Narrow {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_cache_without_room_costs_time_only() {
+    let place = Place::new();
+    let _narrow = Narrow::mount(place.cache());
+    let output = place.check();
+    assert!(output.text().contains("cannot be written") && compiled(&output));
+    assert_eq!(place.files(), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::events::Events;
 use crate::{
-    plugin::{PluginInfo, Plugins, Reload},
+    plugin::{Hook, PluginInfo, Plugins, Reload},
     shutdown::Shutdown,
 };
 
@@ -118,14 +118,42 @@ async fn reload(plugins: &ArcSwap<Plugins>, file: &mut File) {
             );
         }
         Ok(Reload::Fresh(chain)) => {
-            let digest = chain.infos().into_iter().find(|info| info.name == *plugin);
-            let digest = digest.map(|info| info.digest).unwrap_or_default();
+            let old = info(&plugins.load(), plugin);
+            let new = info(&chain, plugin);
             plugins.store(chain);
-            tracing::info!(plugin, digest, "plugin reloaded");
+            tell(old.as_ref(), new.as_ref());
         }
         Err(error) => {
             tracing::error!(plugin, %error, hint = %error.hint(), "plugin not reloaded, the old one goes on");
         }
+    }
+}
+
+fn info(chain: &Plugins, plugin: &str) -> Option<PluginInfo> {
+    let mut infos = chain.infos().into_iter();
+    infos.find(|info| info.name == plugin)
+}
+
+/// Whoever copies the wrong file over a policy must be able to see it.
+fn tell(old: Option<&PluginInfo>, new: Option<&PluginInfo>) {
+    let (Some(old), Some(new)) = (old, new) else {
+        return;
+    };
+    let names = |hooks: Vec<&Hook>| {
+        let names: Vec<_> = hooks.into_iter().map(|hook| hook.name()).collect();
+        names.join(", ")
+    };
+    let (plugin, digest) = (&new.name, &new.digest);
+    let hooks = names(new.hooks.iter().collect());
+    tracing::info!(plugin, digest, hooks, "plugin reloaded");
+    let gone = old.hooks.iter().filter(|hook| !new.hooks.contains(hook));
+    let gone = names(gone.collect());
+    if !gone.is_empty() {
+        tracing::warn!(
+            plugin,
+            hooks = gone,
+            "the plugin's new file has no longer these hooks"
+        );
     }
 }
 

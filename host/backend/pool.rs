@@ -147,6 +147,7 @@ impl Pool {
                 body,
                 wire: Some(wire),
                 idle: self.idle.clone(),
+                broken: None,
             };
             if lent.body.is_end_stream() {
                 lent.give_back();
@@ -253,6 +254,8 @@ struct Lent {
     body: Incoming,
     wire: Option<Wire>,
     idle: Arc<Idle>,
+    /// How it broke off, to be told when what came before is on its way to the client.
+    broken: Option<hyper::Error>,
 }
 
 impl Lent {
@@ -282,7 +285,15 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error.into())));
+        }
         let frame = ready!(self.next(cx));
+        if let Some(Err(error)) = frame {
+            self.broken = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // A body of known length ends with its last frame, and nobody may ask for more; a chunked one ends with none.
         if frame.is_none() || self.body.is_end_stream() {
             self.give_back();

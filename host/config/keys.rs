@@ -21,7 +21,7 @@ pub const KEYS: &[Key] = &[
     key(
         "plugin_cache",
         None,
-        "the folder where compiled plugins, and plugins from registries, are kept, with mode 0700; otherwise `$XDG_CACHE_HOME/flockerd`",
+        "the folder where compiled plugins, and plugins from registries, are kept, in folders with mode 0700, relative to this file; otherwise `$XDG_CACHE_HOME/flockerd`",
     ),
     key(
         "insecure_registries",

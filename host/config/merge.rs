@@ -78,7 +78,14 @@ fn apply_file(config: &mut Config, file: File, reader: &mut Reader<'_>) {
     );
     reader.set(&mut config.log, file.log.as_ref(), filter);
     let cache = file.plugin_cache.as_ref();
-    config.plugin_cache = cache.map(|path| reader.folder().join(path.get_ref()));
+    let folder = reader.folder();
+    config.plugin_cache = reader.optional(cache, |path| match path {
+        "" => Err(Problem::new(
+            "the cache has no path",
+            "give a folder, or leave `plugin_cache` out",
+        )),
+        path => Ok(folder.join(path)),
+    });
     config.insecure_registries = reader.list(&file.insecure_registries, source::registry);
     config.backends = file
         .backend

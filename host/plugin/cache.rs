@@ -51,6 +51,15 @@ impl Cache {
         sound.then_some(path)
     }
 
+    /// Returns the name of a file that begins so, if there is one.
+    pub(super) fn beginning_with(&self, text: &str) -> Option<String> {
+        let mut names = fs::read_dir(&self.0).ok()?.flatten();
+        names.find_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.starts_with(text).then_some(name)
+        })
+    }
+
     /// Makes an empty file with mode 0600.
     pub(super) fn draft(&self) -> io::Result<Draft> {
         let file = NamedTempFile::with_prefix_in(".", &self.0)?.into_temp_path();

@@ -117,9 +117,8 @@ impl Plugins {
     ) -> Result<Option<String>, Error> {
         let changed = self.mapped(&request, scene).await;
         let asked = || {
-            let sent = |changed: &Option<String>| {
-                Outcome::json(changed.as_ref().or(Some(request.container)))
-            };
+            let sent =
+                |changed: &Option<String>| Outcome::sent(changed.as_ref(), Some(request.container));
             (Question::map(&request), Outcome::of(&changed, sent))
         };
         self.show_asked(Hook::Map, scene, asked).await;
@@ -151,7 +150,7 @@ impl Plugins {
     ) -> Result<Option<String>, Error> {
         let changed = self.started(&request, scene).await;
         let asked = || {
-            let sent = |changed: &Option<String>| Outcome::json(changed.as_ref().or(request.body));
+            let sent = |changed: &Option<String>| Outcome::sent(changed.as_ref(), request.body);
             (Question::start(&request), Outcome::of(&changed, sent))
         };
         self.show_asked(Hook::Start, scene, asked).await;

@@ -5,7 +5,7 @@
 
 use std::{
     collections::hash_map::DefaultHasher,
-    fs::File,
+    fs::{self, File},
     hash::{Hash, Hasher},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -24,6 +24,9 @@ use super::{
 
 /// This program, even when its file has been replaced since it started.
 const MYSELF: &str = "/proc/self/exe";
+
+/// The child's exit code when it cannot write what it compiled.
+const UNWRITTEN: i32 = 3;
 
 /// How long compiling may take; the largest runtimes need a minute on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -79,23 +82,12 @@ impl Child {
     async fn component(&self, engine: &Engine, bytes: &[u8], digest: &str) -> Result<Wasm, String> {
         let cache = self.open();
         let name = file_name(engine, digest);
-        if let Some(kept) = cache.as_ref().and_then(|cache| cache.file(&name)) {
-            match mapped::component(engine, &kept) {
-                Ok(wasm) => return Ok(wasm),
-                Err(error) => {
-                    tracing::warn!(error = %format_args!("{error:#}"), "a compiled component is unusable")
-                }
-            }
+        if let Some(wasm) = cache.as_ref().and_then(|cache| found(engine, cache, &name)) {
+            return Ok(wasm);
         }
         let begun = Instant::now();
         tracing::info!(digest, bytes = bytes.len(), "compiling a component");
-        // Without a cache the draft is unlinked when it goes; what is mapped stays.
-        let draft = match &cache {
-            Some(cache) => cache.draft(),
-            None => Draft::temporary(),
-        }
-        .map_err(|error| format!("there is no place to write it to: {error}"))?;
-        compile_in_child(draft.path(), bytes).await?;
+        let draft = compiled(cache.as_ref(), bytes).await?;
         let wasm = mapped::component(engine, draft.path()).map_err(|error| format!("{error:#}"))?;
         tracing::info!(digest, elapsed = ?begun.elapsed(), "component compiled");
         if let Some(cache) = &cache {
@@ -106,28 +98,86 @@ impl Child {
 
     fn open(&self) -> Option<Cache> {
         let path = self.cache.as_ref()?;
+        let path = path.join("compiled");
         let unusable = |error: &io::Error| tracing::warn!(path = %path.display(), %error, "the cache of compiled components cannot be used");
-        Cache::open(&path.join("compiled"))
-            .inspect_err(unusable)
-            .ok()
+        Cache::open(&path).inspect_err(unusable).ok()
     }
+}
+
+/// What was kept of a component, if it is what was kept: code that a bad disk has changed would crash flockerd.
+fn found(engine: &Engine, cache: &Cache, name: &str) -> Option<Wasm> {
+    let kept = cache.beginning_with(name)?;
+    let path = cache.file(&kept)?;
+    let sound = checksum(&path).is_ok_and(|sum| kept == with_checksum(name, sum));
+    let mapped = sound.then(|| mapped::component(engine, &path));
+    match mapped {
+        Some(Ok(wasm)) => return Some(wasm),
+        Some(Err(error)) => {
+            tracing::warn!(error = %format_args!("{error:#}"), "a compiled component is unusable");
+        }
+        None => {
+            tracing::warn!(path = %path.display(), "a compiled component is unusable: it is damaged")
+        }
+    }
+    // Whoever cannot remove it compiles at every start.
+    let _ = fs::remove_file(path);
+    None
+}
+
+/// Compiles into the cache, or where that has no room, into a file that is unlinked when it goes; what is mapped stays.
+async fn compiled(cache: Option<&Cache>, bytes: &[u8]) -> Result<Draft, String> {
+    if let Some(cache) = cache {
+        let room = async {
+            let draft = cache.draft().map_err(Unmade::Unwritten)?;
+            compile_in_child(draft.path(), bytes).await.map(|()| draft)
+        };
+        match room.await {
+            Err(Unmade::Unwritten(error)) => {
+                tracing::warn!(%error, "the cache of compiled components cannot be written");
+            }
+            made => return made.map_err(|unmade| unmade.to_string()),
+        }
+    }
+    let unwritten = |error| Unmade::Unwritten(error).to_string();
+    let draft = Draft::temporary().map_err(unwritten)?;
+    let made = compile_in_child(draft.path(), bytes).await;
+    made.map(|()| draft).map_err(|unmade| unmade.to_string())
+}
+
+/// Why there is no code.
+#[derive(Debug, thiserror::Error)]
+enum Unmade {
+    #[error("there is no place to write it to: {0}")]
+    Unwritten(io::Error),
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// A failure costs only the next start's time.
 fn keep(cache: &Cache, draft: Draft, name: &str) {
-    if let Err(error) = cache.keep(draft, name) {
+    let kept = checksum(draft.path()).and_then(|sum| cache.keep(draft, &with_checksum(name, sum)));
+    if let Err(error) = kept {
         tracing::warn!(%error, "a compiled component is not kept");
     }
+}
+
+fn checksum(path: &Path) -> io::Result<u32> {
+    Ok(crc32fast::hash(&fs::read(path)?))
+}
+
+fn with_checksum(name: &str, sum: u32) -> String {
+    format!("{name}-{sum:08x}.cwasm")
 }
 
 /// The content, and what the engine makes of it: its version, its settings, and this processor's features.
 fn file_name(engine: &Engine, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{digest}-{:016x}.cwasm", hasher.finish())
+    format!("{digest}-{:016x}", hasher.finish())
 }
 
-async fn compile_in_child(output: &Path, bytes: &[u8]) -> Result<(), String> {
+async fn compile_in_child(output: &Path, bytes: &[u8]) -> Result<(), Unmade> {
+    let failed = |reason: String| Unmade::Failed(reason);
     let mut child = Command::new(MYSELF)
         .arg("compile")
         .arg(output)
@@ -137,7 +187,11 @@ async fn compile_in_child(output: &Path, bytes: &[u8]) -> Result<(), String> {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("a process to compile it cannot be started: {error}"))?;
+        .map_err(|error| {
+            failed(format!(
+                "a process to compile it cannot be started: {error}"
+            ))
+        })?;
     let mut input = child.stdin.take();
     let feed = async move {
         if let Some(input) = &mut input {
@@ -149,36 +203,41 @@ async fn compile_in_child(output: &Path, bytes: &[u8]) -> Result<(), String> {
     let ended = async { tokio::join!(feed, child.wait_with_output()).1 };
     let ended = timeout(PATIENCE, ended)
         .await
-        .map_err(|_| format!("compiling it took more than {PATIENCE:?}"))?
-        .map_err(|error| format!("the process that compiles it was lost: {error}"))?;
-    match (ended.status.success(), ended.status.code()) {
-        (true, _) => Ok(()),
-        (false, Some(1)) => Err(String::from_utf8_lossy(&ended.stderr).trim().to_owned()),
-        (false, _) => Err(format!("the compiler ended with {}", ended.status)),
+        .map_err(|_| failed(format!("compiling it took more than {PATIENCE:?}")))?
+        .map_err(|error| failed(format!("the process that compiles it was lost: {error}")))?;
+    let said = || String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+    match ended.status.code() {
+        Some(0) => Ok(()),
+        Some(1) => Err(failed(said())),
+        Some(UNWRITTEN) => Err(Unmade::Unwritten(io::Error::other(said()))),
+        _ => Err(failed(format!("the compiler ended with {}", ended.status))),
     }
 }
 
 /// What the child does: reads a component and writes its code to a file.
 ///
 /// # Errors
-/// Why the component cannot be compiled, in words.
-pub fn compile(mut input: impl Read, output: &Path) -> Result<(), String> {
+/// The exit code, and why the component cannot be compiled, in words.
+pub fn compile(input: impl Read, output: &Path) -> Result<(), (i32, String)> {
+    let code = code(input).map_err(|reason| (1, reason))?;
+    write(output, &code).map_err(|error| (UNWRITTEN, error.to_string()))
+}
+
+fn code(mut input: impl Read) -> Result<Vec<u8>, String> {
     let limit = Rlimit {
         current: Some(ADDRESSES),
         maximum: Some(ADDRESSES),
     };
     setrlimit(Resource::As, limit).map_err(|error| error.to_string())?;
     // On a machine with less memory than that, this is the process to end. Where it cannot be said, it stays unsaid.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let mut bytes = Vec::new();
     input
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
     let engine = engine::compiling().map_err(|error| format!("{error:#}"))?;
-    let code = engine
-        .precompile_component(&bytes)
-        .map_err(|error| format!("{error:#}"))?;
-    write(output, &code).map_err(|error| format!("it cannot be written: {error}"))
+    let code = engine.precompile_component(&bytes);
+    code.map_err(|error| format!("{error:#}"))
 }
 
 /// On the disk before it has a name: half a file of code must never be found.

@@ -107,7 +107,7 @@ impl Cause {
         let hint = match self {
             Self::NotPulled { error, .. } => return error.hint(),
             Self::Unreadable { .. } => {
-                "check the path: in a file it is relative to that file, on the command line to the working directory"
+                "check the path: in a file it is relative to that file, on the command line to the working directory; in a registry a plugin is oci://HOST/REPOSITORY:TAG"
             }
             Self::Module { .. } => {
                 "build it with `cargo build --target wasm32-wasip2`, or pass the module to `wasm-tools component new`"
@@ -125,7 +125,7 @@ impl Cause {
                 "a plugin may import log, config, keyspace, flock, body, WASI 0.2, and of wasi:keyvalue store, atomics and batch in the versions 0.2.0-draft and 0.2.0-draft2"
             }
             Self::Unstartable { .. } => {
-                "its log may say more; `memory` and `timeout` in its configuration may be too small"
+                "its log may say more; `memory` or `timeout` in its configuration may be too small, or `dir` not be there"
             }
         };
         hint.into()

@@ -42,6 +42,7 @@ struct Streak {
 /// A plugin's last failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
+    pub hook: Hook,
     pub reason: String,
     /// Where in its code, when that is known.
     pub trace: Option<String>,
@@ -146,6 +147,7 @@ impl Entries {
         self.failures += 1;
         self.hooks.entry(hook).or_default().fail();
         self.last = Some(LastFailure {
+            hook,
             reason: reason.to_owned(),
             trace: trace.cloned(),
             at: SystemTime::now(),

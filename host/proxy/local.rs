@@ -110,7 +110,7 @@ fn plugins(turn: &Turn) -> Response<Body> {
         let rests = tally.rests.unwrap_or_default().as_secs_f64();
         let last = tally.last.map(|last| {
             let ago = last.at.elapsed().unwrap_or_default().as_secs();
-            json!({ "seconds_ago": ago, "reason": last.reason, "trace": last.trace })
+            json!({ "hook": last.hook.name(), "seconds_ago": ago, "reason": last.reason, "trace": last.trace })
         });
         json!({
             "name": info.name, "hooks": hooks, "digest": info.digest,

@@ -214,6 +214,6 @@ fn a_list_of_images_that_hangs_holds_no_call_for_ever_and_no_host_is_down_for_it
         .api()
         .call("POST", "/images/wool/tag?repo=a&tag=1", None)
         .expect(201);
-    assert!(flockerd.log().contains("images cannot be listed"));
+    crate::eventually!(flockerd.log().contains("images cannot be listed"));
     assert!(!flockerd.log().contains("backend is down"));
 }

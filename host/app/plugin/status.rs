@@ -30,8 +30,15 @@ struct Told {
     last_failure: Option<Failure>,
 }
 
+/// What a daemon, or a plugin that refuses, says.
+#[derive(Deserialize)]
+struct Message {
+    message: String,
+}
+
 #[derive(Deserialize)]
 struct Failure {
+    hook: String,
     seconds_ago: u64,
     reason: String,
     trace: Option<String>,
@@ -64,7 +71,9 @@ pub(super) async fn status(host: Option<&str>) -> Result<String, Problem> {
     let answer = tokio::time::timeout(PATIENCE, asked).await.map_err(late)?;
     let (status, body) = answer.map_err(|error| wrong(error.to_string()))?;
     if !status.is_success() {
-        return Err(wrong(format!("it answered {status}: is it a flockerd?")));
+        let said = serde_json::from_slice::<Message>(&body).ok();
+        let said = said.map_or("is it a flockerd?".to_owned(), |said| said.message);
+        return Err(wrong(format!("it answered {status}: {said}")));
     }
     let plugins: Vec<Told> =
         serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
@@ -101,8 +110,8 @@ impl Told {
         if let Some(last) = &self.last_failure {
             let _ = writeln!(
                 text,
-                "  last failure, {} s ago: {}",
-                last.seconds_ago, last.reason
+                "  last failure, in {}, {} s ago: {}",
+                last.hook, last.seconds_ago, last.reason
             );
             let trace = last.trace.as_deref().unwrap_or_default();
             trace.lines().for_each(|line| {

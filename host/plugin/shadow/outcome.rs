@@ -15,8 +15,10 @@ pub(in crate::plugin) enum Outcome {
     Nothing,
     /// A backend, an answer, a refusal.
     Words(String),
-    /// A JSON object.
+    /// A JSON object, changed.
     Json(Map<String, Value>),
+    /// A JSON object, left as it was.
+    Unchanged(Map<String, Value>),
     Credentials {
         username: String,
         password: String,
@@ -52,8 +54,15 @@ impl Outcome {
 
     /// Changed JSON, as its checks left it.
     pub(in crate::plugin) fn json(text: Option<&String>) -> Self {
-        let object = text.map(|text| serde_json::from_str(text).unwrap_or_default());
-        object.map_or(Self::Nothing, Self::Json)
+        text.map_or(Self::Nothing, |text| Self::Json(object(text)))
+    }
+
+    /// What is sent when a hook changed JSON, or did not.
+    pub(in crate::plugin) fn sent(changed: Option<&String>, original: Option<&String>) -> Self {
+        match (changed, original) {
+            (None, Some(original)) => Self::Unchanged(object(original)),
+            (changed, _) => Self::json(changed),
+        }
     }
 
     pub(in crate::plugin) fn credentials(found: Option<&registry_auth::Credentials>) -> Self {
@@ -68,11 +77,15 @@ impl Outcome {
     /// How an opinion differs from what was done, each side in words; none when it does not. Values of JSON and
     /// passwords may be secret: of them is told only where they are.
     pub(super) fn differs(&self, done: &Self) -> Option<(String, String)> {
-        if *self == Self::Nothing || self == done {
-            return None;
-        }
         let keys = match (self, done) {
-            (Self::Json(said), Self::Json(done)) => different(said, done).join(", "),
+            (Self::Nothing, _) => return None,
+            (Self::Json(said), Self::Json(done) | Self::Unchanged(done)) if said == done => {
+                return None;
+            }
+            (Self::Json(said), Self::Json(done) | Self::Unchanged(done)) => {
+                different(said, done).join(", ")
+            }
+            _ if self == done => return None,
             _ => String::new(),
         };
         Some((cut(self.told(&keys)), cut(done.told(&keys))))
@@ -80,13 +93,17 @@ impl Outcome {
 
     fn told(&self, keys: &str) -> String {
         match self {
-            Self::Nothing => "nothing".to_owned(),
+            Self::Nothing | Self::Unchanged(_) => "nothing".to_owned(),
             Self::Words(words) => words.clone(),
             Self::Json(_) if keys.is_empty() => "other JSON".to_owned(),
             Self::Json(_) => format!("another {keys}"),
             Self::Credentials { username, .. } => format!("credentials of {username}"),
         }
     }
+}
+
+fn object(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The keys whose values differ; those of `HostConfig`, where most of a container's configuration is, one by one.
@@ -131,6 +148,10 @@ mod tests {
         let said = json(r#"{"Env":["P=secret"],"HostConfig":{"Memory":1,"Init":true}}"#);
         let done = json(r#"{"Env":[],"HostConfig":{"Memory":2,"Init":true},"User":"u"}"#);
         let (said, _) = said.differs(&done).unwrap();
+        let unchanged = Outcome::sent(None, Some(&r#"{"Env":[]}"#.to_owned()));
+        let (_, chain) = json("{}").differs(&unchanged).unwrap();
+        assert_eq!(chain, "nothing");
+        assert_eq!(json(r#"{"Env":[]}"#).differs(&unchanged), None);
         assert_eq!(said, "another Env, HostConfig.Memory, User");
     }
 
