@@ -1,20 +1,24 @@
 //! What lives where: containers, execs, networks, volumes and images by reference, without asking a backend.
 
-mod container;
+mod containers;
 mod entries;
 mod groups;
+mod id;
 mod images;
 mod lookup;
 mod networks;
 mod volumes;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
+use tokio::task::yield_now;
+
 use entries::Entries;
+use id::Id;
 pub use images::{Holders, Image};
 pub use lookup::{Located, Lookup, Stale};
 pub use networks::Network;
@@ -26,6 +30,9 @@ use crate::docker::{event::Event, group::Group};
 /// How many execs are remembered before old ones are forgotten, and how long they are kept then.
 const EXECS_MAX: usize = 10_000;
 const EXEC_LIFE: Duration = Duration::from_secs(3600);
+
+/// How many containers of a list are taken before other tasks have their turn.
+const TURN: usize = 1000;
 
 /// The name of a backend, shared.
 pub type BackendName = Arc<str>;
@@ -57,13 +64,12 @@ pub struct Counts {
 impl Index {
     /// Finds a container by full id, exact name or unambiguous id prefix, in this order; on one backend if it is named.
     pub fn container(&self, reference: &str, backend: Option<&str>) -> Lookup {
-        self.read().container(reference, backend)
+        self.read().containers.find(reference, backend)
     }
 
     /// The owner of a container name.
     pub fn name_owner(&self, name: &str) -> Option<Located> {
-        let entries = self.read();
-        entries.named(name, None).into_iter().next()
+        self.read().containers.first_named(name)
     }
 
     /// The backend of an exec.
@@ -107,22 +113,45 @@ impl Index {
         self.read().counted()
     }
 
-    /// Takes everything a backend has from its lists.
-    pub fn replace(&self, backend: &BackendName, listing: Listing) {
-        self.write().replace(backend, listing);
+    /// Takes everything a backend has from its lists. What is known already is only read, the rest is written one by one:
+    /// nobody waits for a long list.
+    pub async fn replace(&self, backend: &BackendName, listing: Listing) {
+        let ids = listing.containers.iter().map(|(id, ..)| Id::from(&**id));
+        let listed: HashSet<Id> = ids.collect();
+        self.forget_containers(backend, |id| !listed.contains(id));
+        for some in listing.containers.chunks(TURN) {
+            for container in some {
+                if !self.read().knows(backend, container) {
+                    let (id, name, stage, group) = container;
+                    let group = group.clone();
+                    self.found(backend, id, name.as_deref(), *stage, group);
+                }
+            }
+            yield_now().await;
+        }
+        let mut entries = self.write();
+        entries.replace_networks(backend, listing.networks);
+        entries.replace_volumes(backend, listing.volumes);
+        entries.images.replace(backend, listing.images);
     }
 
     /// Forgets the backends that left the flock.
     pub fn keep_only(&self, stays: impl Fn(&str) -> bool) {
-        let mut entries = self.write();
-        let gone: Vec<BackendName> = entries
-            .backends()
-            .into_iter()
-            .filter(|name| !stays(name))
-            .collect();
+        let mut gone = self.read().backends();
+        gone.retain(|name| !stays(name));
         for backend in gone {
-            entries.forget_objects(&backend);
-            entries.execs.retain(|_, (owner, _)| *owner != backend);
+            self.forget_containers(&backend, |_| true);
+            self.write().forget_others(&backend);
+        }
+    }
+
+    fn forget_containers(&self, backend: &BackendName, is_gone: impl Fn(&Id) -> bool) {
+        let numbers = self.read().containers.of(backend);
+        for number in numbers {
+            let id = self.read().containers.id(number, backend).cloned();
+            if let Some(id) = id.filter(&is_gone) {
+                self.write().remove(&id.text());
+            }
         }
     }
 
@@ -226,7 +255,7 @@ impl Index {
 
     /// Notes a container's new name.
     pub fn renamed(&self, id: &str, name: &str) {
-        self.write().rename(id, name);
+        self.write().containers.rename(id, name);
     }
 
     /// Notes an exec. When there are many, those older than an hour are forgotten.
@@ -253,83 +282,4 @@ impl Index {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn index() -> Index {
-        let index = Index::default();
-        let (one, two): (BackendName, BackendName) = ("node1".into(), "node2".into());
-        index.found(&one, "aaa1", Some("web"), Stage::Running, None);
-        index.found(&two, "aaa2", Some("db"), Stage::Stopped, None);
-        index.found(&two, "bbb1", Some("aaa1x"), Stage::Running, None);
-        index.found(&one, "ccc1", Some("twin"), Stage::Running, None);
-        index.found(&two, "ccc2", Some("twin"), Stage::Running, None);
-        index
-    }
-
-    fn found(index: &Index, reference: &str, backend: Option<&str>) -> Option<String> {
-        match index.container(reference, backend) {
-            Lookup::Found(located) => Some(located.id),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn containers_are_found_as_a_daemon_finds_them() {
-        let index = index();
-        for (reference, backend, expected) in [
-            ("aaa1", None, Some("aaa1")),
-            ("db", None, Some("aaa2")),
-            ("aaa1x", None, Some("bbb1")),
-            ("bb", None, Some("bbb1")),
-            ("aaa", None, None),
-            ("aaa", Some("node2"), Some("aaa2")),
-            ("twin", Some("node2"), Some("ccc2")),
-            ("web", Some("node2"), None),
-            ("", None, None),
-            ("nothing", None, None),
-        ] {
-            assert_eq!(
-                found(&index, reference, backend).as_deref(),
-                expected,
-                "{reference} {backend:?}"
-            );
-        }
-        assert_eq!(index.container("aaa", None), Lookup::SamePrefix(2));
-        assert!(matches!(index.container("twin", None), Lookup::SameName(both) if both.len() == 2));
-    }
-
-    #[test]
-    fn events_keep_the_index_true() {
-        let index = Index::default();
-        let node: BackendName = "node1".into();
-        let event = |action: &str, name: &str| Event {
-            kind: "container".into(),
-            action: action.into(),
-            actor: serde_json::from_str(&format!(
-                r#"{{"ID":"abc","Attributes":{{"name":"{name}"}}}}"#
-            ))
-            .unwrap(),
-            time_nano: 0,
-        };
-        let counts = || index.counts().get(&node).copied().unwrap_or_default();
-        index.follow(&node, &event("create", "x"));
-        assert_eq!(
-            (counts().total, counts().running, counts().fresh),
-            (1, 0, 1)
-        );
-        index.follow(&node, &event("start", "x"));
-        index.created(&node, "abc", Some("x"), None);
-        assert_eq!(
-            (counts().total, counts().running, counts().fresh),
-            (1, 1, 0)
-        );
-        index.exec_created(&node, "e1");
-        assert_eq!(index.exec("e1").as_deref(), Some("node1"));
-        index.follow(&node, &event("rename", "y"));
-        assert_eq!(found(&index, "x", None), None);
-        assert_eq!(found(&index, "y", None).as_deref(), Some("abc"));
-        index.follow(&node, &event("destroy", "y"));
-        assert_eq!(counts(), Counts::default());
-    }
-}
+mod tests;

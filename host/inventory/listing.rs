@@ -19,11 +19,13 @@ use crate::{
 /// The longest list that is read.
 const LIST_MAX: usize = 256 << 20;
 
+/// A container: id, name, stage, group.
+pub(super) type Listed = (String, Option<String>, Stage, Option<Group>);
+
 /// What a backend has.
 #[derive(Default)]
 pub struct Listing {
-    /// Id, name, stage, group.
-    pub containers: Vec<(String, Option<String>, Stage, Option<Group>)>,
+    pub(super) containers: Vec<Listed>,
     pub networks: Vec<Network>,
     pub volumes: Vec<Volume>,
     pub images: Vec<Image>,
@@ -156,7 +158,7 @@ pub(super) async fn images(backend: &Backend) -> Result<Vec<Image>, Error> {
 }
 
 impl ListedContainer {
-    fn entry(self) -> (String, Option<String>, Stage, Option<Group>) {
+    fn entry(self) -> Listed {
         let name = own_name(self.names.as_deref().unwrap_or_default());
         let stage = match self.state.as_str() {
             "created" => Stage::Created(ago(self.created)),

@@ -162,7 +162,7 @@ impl Watch {
     async fn list(&self) -> Result<(), Error> {
         let _turn = self.backend.listing.lock().await;
         let listing = listing::listing(&self.backend).await?;
-        self.index.replace(&self.backend.name, listing);
+        self.index.replace(&self.backend.name, listing).await;
         Ok(())
     }
 

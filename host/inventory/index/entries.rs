@@ -1,17 +1,21 @@
 //! The maps behind the index, and the rules by which they change together.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
 use super::{
-    BackendName, Counts, Located, Lookup, Network, Stage, Stale, Volume, container::Container,
-    groups::Groups, images::Images, networks::Networks, volumes::Volumes,
+    BackendName, Counts, Network, Stage, Stale, Volume,
+    containers::{Containers, Phase},
+    groups::Groups,
+    images::Images,
+    networks::Networks,
+    volumes::Volumes,
 };
 use crate::{
     docker::{event::Event, group::Group},
-    inventory::listing::Listing,
+    inventory::listing::Listed,
 };
 
 /// How long a created container counts as one that is about to run.
@@ -19,14 +23,9 @@ const FRESH: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Entries {
-    /// By full id; ordered, so that a prefix is a range.
-    pub(super) containers: BTreeMap<String, Container>,
-    /// How many each backend has.
-    pub(super) counts: HashMap<BackendName, Counts>,
+    pub(super) containers: Containers,
     /// Ids of fresh containers, the oldest first.
     pub(super) fresh: VecDeque<(Instant, String)>,
-    /// Ids by name; more than one when containers were created behind the flock's back.
-    pub(super) names: HashMap<String, Vec<String>>,
     /// Execs made through the flock; others are asked for when somebody names them.
     pub(super) execs: HashMap<String, (BackendName, Instant)>,
     pub(super) networks: Networks,
@@ -38,17 +37,6 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    /// Takes everything a backend has from its lists.
-    pub(super) fn replace(&mut self, backend: &BackendName, listing: Listing) {
-        self.forget_containers(backend);
-        for (id, name, stage, group) in listing.containers {
-            self.insert(backend, &id, name.as_deref(), stage, group);
-        }
-        self.replace_networks(backend, listing.networks);
-        self.replace_volumes(backend, listing.volumes);
-        self.images.replace(backend, listing.images);
-    }
-
     /// Follows an event of a backend; tells which list the event does not tell enough about.
     pub(super) fn follow(&mut self, backend: &BackendName, event: &Event) -> Option<Stale> {
         let id = &event.actor.id;
@@ -71,7 +59,7 @@ impl Entries {
         None
     }
 
-    fn replace_networks(&mut self, backend: &BackendName, networks: Vec<Network>) {
+    pub(super) fn replace_networks(&mut self, backend: &BackendName, networks: Vec<Network>) {
         for known in self.networks.drain(backend) {
             self.groups.leave(&known.group, backend);
         }
@@ -102,7 +90,7 @@ impl Entries {
         }
     }
 
-    fn replace_volumes(&mut self, backend: &BackendName, volumes: Vec<Volume>) {
+    pub(super) fn replace_volumes(&mut self, backend: &BackendName, volumes: Vec<Volume>) {
         for known in self.volumes.drain(backend) {
             self.groups.leave(&known.group, backend);
         }
@@ -134,55 +122,13 @@ impl Entries {
         }
     }
 
-    pub(super) fn container(&self, reference: &str, backend: Option<&str>) -> Lookup {
-        let here = |owner: &BackendName| backend.is_none_or(|name| **owner == *name);
-        if let Some(container) = self
-            .containers
-            .get(reference)
-            .filter(|container| here(&container.backend))
-        {
-            return Lookup::Found(container.located(reference));
-        }
-        let mut named = self.named(reference, backend);
-        match named.len() {
-            0 => self.prefixed(reference, here),
-            1 => Lookup::Found(named.remove(0)),
-            _ => Lookup::SameName(named),
-        }
-    }
-
     /// How much of everything each backend has.
     pub(super) fn counted(&self) -> HashMap<BackendName, Counts> {
-        let mut counts = self.counts.clone();
+        let mut counts = self.containers.counts();
         for backend in self.networks.backends().chain(self.volumes.backends()) {
             counts.entry(backend.clone()).or_default().others += 1;
         }
         counts
-    }
-
-    pub(super) fn named(&self, name: &str, backend: Option<&str>) -> Vec<Located> {
-        let ids = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
-        let located = ids
-            .iter()
-            .filter_map(|id| Some(self.containers.get(id)?.located(id)));
-        located
-            .filter(|located| backend.is_none_or(|name| *located.backend == *name))
-            .collect()
-    }
-
-    fn prefixed(&self, prefix: &str, here: impl Fn(&BackendName) -> bool) -> Lookup {
-        if prefix.is_empty() {
-            return Lookup::Missing;
-        }
-        let range = self.containers.range(prefix.to_owned()..);
-        let mut matching = range
-            .take_while(|(id, _)| id.starts_with(prefix))
-            .filter(|(_, container)| here(&container.backend));
-        match (matching.next(), matching.next()) {
-            (Some((id, container)), None) => Lookup::Found(container.located(id)),
-            (Some(_), Some(_)) => Lookup::SamePrefix(2 + matching.count()),
-            (None, _) => Lookup::Missing,
-        }
     }
 
     pub(super) fn insert(
@@ -193,53 +139,38 @@ impl Entries {
         stage: Stage,
         group: Option<Group>,
     ) {
-        let known = self.remove(id);
-        // An event may come after the answer it tells of: what is known to run does not go back to "created".
-        let (stage, fresh) = match (known, stage) {
-            (Some(known), Stage::Created(_)) => (known.stage, known.fresh),
+        let phase = match (self.remove(id), stage) {
+            // An event may come after the answer it tells of: what is known to run does not go back to "created".
+            (Some(known), Stage::Created(_)) => known,
             (None, Stage::Created(since)) if since.elapsed() < FRESH => {
                 self.fresh.push_back((since, id.to_owned()));
-                (stage, true)
+                Phase::Fresh
             }
-            _ => (stage, false),
+            (_, stage) => stage.into(),
         };
-        let container = Container {
-            backend: backend.clone(),
-            name: name.map(str::to_owned),
-            stage,
-            fresh,
-            group,
-        };
-        self.add(id, container);
+        let number = self.containers.insert(backend, id, name, phase);
+        self.groups.enter(&group, backend);
+        self.groups.note(number, group);
     }
 
-    fn add(&mut self, id: &str, container: Container) {
-        if let Some(name) = &container.name {
-            self.names
-                .entry(name.clone())
-                .or_default()
-                .push(id.to_owned());
-        }
-        let counts = self.counts.entry(container.backend.clone()).or_default();
-        counts.total += 1;
-        counts.running += usize::from(container.stage == Stage::Running);
-        counts.fresh += usize::from(container.fresh);
-        self.groups.enter(&container.group, &container.backend);
-        self.containers.insert(id.to_owned(), container);
+    /// Tells whether an entry of a list says what is known already.
+    pub(super) fn knows(&self, backend: &BackendName, listed: &Listed) -> bool {
+        let (id, name, stage, group) = listed;
+        let Some(known) = self.containers.known(id) else {
+            return false;
+        };
+        let is_there = matches!(stage, Stage::Created(_)) || known.phase == (*stage).into();
+        is_there
+            && known.backend == backend
+            && known.name == name.as_deref()
+            && self.groups.noted(known.number) == group.as_ref()
     }
 
-    pub(super) fn remove(&mut self, id: &str) -> Option<Container> {
-        let container = self.containers.remove(id)?;
-        if let Some(name) = &container.name {
-            self.release(name, id);
-        }
-        if let Some(counts) = self.counts.get_mut(&container.backend) {
-            counts.total -= 1;
-            counts.running -= usize::from(container.stage == Stage::Running);
-            counts.fresh -= usize::from(container.fresh);
-        }
-        self.groups.leave(&container.group, &container.backend);
-        Some(container)
+    pub(super) fn remove(&mut self, id: &str) -> Option<Phase> {
+        let (number, backend, phase) = self.containers.remove(id)?;
+        let group = self.groups.take(number);
+        self.groups.leave(&group, &backend);
+        Some(phase)
     }
 
     /// True when a container counts as fresh that is not so any more.
@@ -252,32 +183,12 @@ impl Entries {
     /// Lets what was created more than a minute ago count as fresh no more.
     pub(super) fn age(&mut self) {
         while self.is_stale() {
-            let Some((since, id)) = self.fresh.pop_front() else {
+            let Some((_, id)) = self.fresh.pop_front() else {
                 return;
             };
-            let fresh =
-                |container: &Container| container.fresh && container.stage == Stage::Created(since);
-            if self.containers.get(&id).is_some_and(fresh)
-                && let Some(mut container) = self.remove(&id)
-            {
-                container.fresh = false;
-                self.add(&id, container);
-            }
-        }
-    }
-
-    pub(super) fn rename(&mut self, id: &str, name: &str) {
-        if let Some(mut container) = self.remove(id) {
-            container.name = Some(name.to_owned());
-            self.add(id, container);
-        }
-    }
-
-    fn release(&mut self, name: &str, id: &str) {
-        if let Some(ids) = self.names.get_mut(name) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                self.names.remove(name);
+            let known = self.containers.known(&id);
+            if known.is_some_and(|known| known.phase == Phase::Fresh) {
+                self.containers.enter(&id, Phase::Created);
             }
         }
     }
@@ -290,19 +201,11 @@ impl Entries {
                 let group = attributes.labels.group();
                 self.insert(backend, id, name, Stage::Created(Instant::now()), group);
             }
-            "rename" => self.rename(id, name.unwrap_or_default()),
-            "start" => self.enter(id, Stage::Running),
-            "die" => self.enter(id, Stage::Stopped),
+            "rename" => self.containers.rename(id, name.unwrap_or_default()),
+            "start" => self.containers.enter(id, Phase::Running),
+            "die" => self.containers.enter(id, Phase::Stopped),
             "destroy" => drop(self.remove(id)),
             _ => {}
-        }
-    }
-
-    fn enter(&mut self, id: &str, stage: Stage) {
-        if let Some(mut container) = self.remove(id) {
-            container.stage = stage;
-            container.fresh = false;
-            self.add(id, container);
         }
     }
 
@@ -310,7 +213,7 @@ impl Entries {
         let others = self.networks.backends().chain(self.volumes.backends());
         let mut names: Vec<BackendName> = others
             .chain(self.images.backends())
-            .chain(self.containers.values().map(|c| &c.backend))
+            .chain(self.containers.backends())
             .cloned()
             .collect();
         names.sort();
@@ -318,22 +221,12 @@ impl Entries {
         names
     }
 
-    /// Forgets all that a backend has.
-    pub(super) fn forget_objects(&mut self, backend: &BackendName) {
-        self.forget_containers(backend);
+    /// Forgets all that a backend has but its containers.
+    pub(super) fn forget_others(&mut self, backend: &BackendName) {
+        self.containers.forget(backend);
         self.replace_networks(backend, Vec::new());
         self.replace_volumes(backend, Vec::new());
         self.images.forget(backend);
-    }
-
-    fn forget_containers(&mut self, backend: &BackendName) {
-        let owned = self
-            .containers
-            .iter()
-            .filter(|(_, container)| container.backend == *backend);
-        let ids: Vec<String> = owned.map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            self.remove(&id);
-        }
+        self.execs.retain(|_, (owner, _)| owner != backend);
     }
 }

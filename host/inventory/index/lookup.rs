@@ -15,7 +15,7 @@ pub enum Lookup<T = Located> {
     Found(T),
     /// Several have this name.
     SameName(Vec<T>),
-    /// This many ids begin so.
+    /// This many ids begin so; of containers, whose number nobody asks for, two or more.
     SamePrefix(usize),
     Missing,
 }
