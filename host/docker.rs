@@ -15,6 +15,7 @@ pub mod message;
 pub mod names;
 pub mod query;
 pub mod reference;
+pub mod scan;
 pub mod version;
 
 use bytes::{Bytes, BytesMut};
