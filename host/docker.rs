@@ -15,10 +15,12 @@ pub mod message;
 pub mod names;
 pub mod query;
 pub mod reference;
+pub mod scan;
 pub mod version;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::Body as _;
 
 use crate::error::Error;
 
@@ -40,12 +42,16 @@ pub fn empty() -> Body {
     full(Bytes::new())
 }
 
+/// How much room is made for a body before it comes, in bytes: its length is only promised.
+const AHEAD: u64 = 1 << 20;
+
 /// Reads a whole body of at most `limit` bytes.
 ///
 /// # Errors
 /// [`Error::Client`] when the body is longer or breaks off.
 pub async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Error> {
-    let mut whole = BytesMut::new();
+    let expected = body.size_hint().lower().min(AHEAD);
+    let mut whole = BytesMut::with_capacity(expected as usize);
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|reason| Error::Client(format!("the body broke off: {reason}")))?;

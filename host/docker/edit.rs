@@ -95,7 +95,7 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
-fn offset(whole: &str, part: &str) -> usize {
+pub fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 

@@ -10,7 +10,12 @@ pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer of JSON text.
 pub fn json(status: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
-    let mut response = Response::new(full(text));
+    streamed(status, full(text))
+}
+
+/// An answer of JSON text that is written while it is sent.
+pub fn streamed(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response

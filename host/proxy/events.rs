@@ -14,7 +14,7 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{Proxy, Turn, forward, lists::LABEL};
+use super::{Proxy, Turn, forward, lists::mark::LABEL};
 use crate::{
     backend::{Backend, Health},
     docker::{Body, call::Call, event::Event, lines::Lines, message, query::Query},

@@ -1,11 +1,15 @@
 //! `GET /containers/{id}/json`: what the daemon says, and where the container is.
 
+use bytes::Bytes;
 use http::{Response, StatusCode, header};
-use serde_json::Value;
 
-use super::{Proxy, Turn, forward, lists::LABEL, target};
+use super::{
+    Proxy, Turn, forward,
+    lists::mark::{Edit, Mark},
+    target,
+};
 use crate::{
-    docker::{self, Body, action::Object, call::Call, edit},
+    docker::{self, Body, action::Object, call::Call, edit, scan},
     error::Error,
 };
 
@@ -22,35 +26,34 @@ impl Proxy {
             return Ok(response);
         }
         let (mut head, body) = target::read(response, &backend).await?;
-        let body = match std::str::from_utf8(&body) {
-            Ok(container) => self.shown_inspected(&backend.name, container).into(),
-            Err(_) => body,
-        };
+        let container = std::str::from_utf8(&body).ok();
+        let shown = container.and_then(|container| self.shown_inspected(&backend.name, container));
+        let body = shown.map_or(body, Bytes::from);
         head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, docker::full(body)))
     }
 
-    fn shown_inspected(&self, backend: &str, container: &str) -> String {
-        let marked = mark(container, backend);
-        match (&self.published, edit::read::<String>(container, "Id")) {
-            (Some(published), Some(id)) => published.show_inspected(&id, marked),
-            _ => marked,
-        }
+    fn shown_inspected(&self, backend: &str, container: &str) -> Option<String> {
+        let marked = mark(container, backend)?;
+        let Some(published) = &self.published else {
+            return Some(marked);
+        };
+        Some(match edit::read::<String>(container, "Id") {
+            Some(id) => published.show_inspected(&id, marked),
+            None => marked,
+        })
     }
 }
 
-/// Adds the backend to the labels of an inspected container.
-fn mark(container: &str, backend: &str) -> String {
-    let Some(config) = edit::member(container, "Config") else {
-        return container.to_owned();
-    };
-    let labels = edit::member(config, "Labels").unwrap_or("{}");
-    let labels = edit::insert(labels, LABEL, &Value::from(backend).to_string());
-    edit::insert(
-        container,
-        "Config",
-        &edit::insert(config, "Labels", &labels),
-    )
+/// Adds the backend to the labels of an inspected container; none when it is no container.
+fn mark(container: &str, backend: &str) -> Option<String> {
+    let [config] = scan::object(container.as_bytes(), ["Config"]).ok()?.members;
+    let [labels] = scan::object(config.of(container.as_bytes()), ["Labels"])
+        .ok()?
+        .members;
+    let labels = labels.moved(config.start());
+    let edit = Edit::label(container, config, labels);
+    Some(Mark::new(backend).labelled(container, edit))
 }
 
 #[cfg(test)]
@@ -72,10 +75,15 @@ mod tests {
                 r#"{"Config":{}}"#,
                 r#"{"Config":{"Labels":{"flocker.backend":"n1"}}}"#,
             ),
-            (r#"{"message":"no"}"#, r#"{"message":"no"}"#),
-            ("nonsense", "nonsense"),
+            (
+                r#"{"Config":{"X":1,"Labels":{"flocker.backend":"n2","a":"b"}}}"#,
+                r#"{"Config":{"X":1,"Labels":{"flocker.backend":"n1","a":"b"}}}"#,
+            ),
         ] {
-            assert_eq!(mark(container, "n1"), expected);
+            assert_eq!(mark(container, "n1").as_deref(), Some(expected));
+        }
+        for other in [r#"{"message":"no"}"#, "nonsense", r#"{"Config":null}"#] {
+            assert_eq!(mark(other, "n1"), None);
         }
     }
 }

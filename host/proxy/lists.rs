@@ -1,10 +1,9 @@
 //! `GET /containers/json`: every backend's list as one.
 
-use std::cmp::Reverse;
+pub(super) mod mark;
+mod merged;
 
 use http::{Response, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
 
 use super::{
     Proxy, Turn,
@@ -15,22 +14,7 @@ use crate::{
     docker::{Body, call::Call, edit, filters, message, query::Query},
     error::Error,
 };
-
-/// The label by which a listed object tells its backend.
-pub(super) const LABEL: &str = "flocker.backend";
-
-/// What ordering and marking read of a listed container.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Container<'a> {
-    id: String,
-    #[serde(default)]
-    created: i64,
-    #[serde(borrow)]
-    names: Option<&'a RawValue>,
-    #[serde(borrow)]
-    labels: Option<&'a RawValue>,
-}
+use merged::Merged;
 
 /// A cut of a list at an object that not every backend knows.
 pub(super) struct Cut {
@@ -68,32 +52,15 @@ impl Proxy {
         if let Some(refusal) = answers.refusal() {
             return refusal;
         }
-        let mut listed = Vec::new();
-        for (backend, body) in &answers.ok {
-            for item in items::parse(&backend.name, body)? {
-                let container: Container<'_> = items::read(&backend.name, item)?;
-                if cuts.iter().all(|cut| cut.keeps(container.created)) {
-                    let marked = mark(item, &container, &backend.name);
-                    listed.push((
-                        Reverse(container.created),
-                        container.id.clone(),
-                        self.shown_listed(&container.id, marked),
-                    ));
-                }
-            }
+        let mut merged = Merged::default();
+        for (backend, body) in std::mem::take(&mut answers.ok) {
+            let kept = |created| cuts.iter().all(|cut| cut.keeps(created));
+            merged.take(&backend.name, body, kept, |id, container| {
+                self.published.as_ref()?.show_listed(id, container)
+            })?;
         }
-        listed.sort_unstable();
-        listed.dedup_by(|a, b| a.1 == b.1);
-        listed.truncate(limit.unwrap_or(usize::MAX));
-        let text = edit::array(listed.iter().map(|(.., item)| item.as_str()));
-        Ok(answers.mark(message::json(StatusCode::OK, text)))
-    }
-
-    fn shown_listed(&self, id: &str, container: String) -> String {
-        match &self.published {
-            Some(published) => published.show_listed(id, container),
-            None => container,
-        }
+        let body = merged.body(limit.unwrap_or(usize::MAX));
+        Ok(answers.mark(message::streamed(StatusCode::OK, body)))
     }
 
     /// Asks every backend that a call's filters concern for its list.
@@ -148,54 +115,6 @@ impl Cut {
             created < self.created
         } else {
             created > self.created
-        }
-    }
-}
-
-/// Adds the backend to a listed container: as the last of its names, `/web@node1`, and as a label.
-fn mark(item: &str, container: &Container<'_>, backend: &str) -> String {
-    let names = container.names.map_or("[]", RawValue::get);
-    let first: Option<String> = serde_json::from_str::<Vec<String>>(names)
-        .ok()
-        .and_then(|names| names.into_iter().next());
-    let name = match first {
-        Some(name) => format!("{name}@{backend}"),
-        None => format!(
-            "/{}@{backend}",
-            container.id.get(..12).unwrap_or(&container.id)
-        ),
-    };
-    let item = edit::insert(
-        item,
-        "Names",
-        &edit::push(names, &Value::from(name).to_string()),
-    );
-    let labels = container.labels.map_or("{}", RawValue::get);
-    edit::insert(
-        &item,
-        "Labels",
-        &edit::insert(labels, LABEL, &Value::from(backend).to_string()),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listed_containers_tell_their_backend() {
-        for (item, expected) in [
-            (
-                r#"{"Id":"aaaa","Names":["/web","/other/web"],"Labels":{"a":"b"},"X":1.50}"#,
-                r#"{"Id":"aaaa","Names":["/web","/other/web","/web@n1"],"Labels":{"a":"b","flocker.backend":"n1"},"X":1.50}"#,
-            ),
-            (
-                r#"{"Id":"0123456789abcdef","Names":[],"Labels":null}"#,
-                r#"{"Id":"0123456789abcdef","Names":["/0123456789ab@n1"],"Labels":{"flocker.backend":"n1"}}"#,
-            ),
-        ] {
-            let container: Container<'_> = serde_json::from_str(item).unwrap();
-            assert_eq!(mark(item, &container, "n1"), expected);
         }
     }
 }

@@ -4,7 +4,7 @@
 mod connect;
 mod find;
 
-use std::sync::Arc;
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -20,6 +20,7 @@ use crate::{
     backend::Backend,
     docker::{
         self, Body, action::Networks, call::Call, create::Tie, described::Described, edit, message,
+        scan::Span,
     },
     error::Error,
     inventory::index::{Lookup, Network},
@@ -49,20 +50,25 @@ impl Proxy {
         if let Some(refusal) = answers.refusal() {
             return refusal;
         }
-        let mut listed: Vec<(String, String)> = Vec::new();
+        let mut listed: Vec<Cow<'_, str>> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
         for (backend, body) in &answers.ok {
-            for item in items::parse(&backend.name, body)? {
-                let name: String = edit::read(item, "Name").unwrap_or_default();
-                let known = listed.iter_mut().find(|(known, _)| *known == name);
-                let driver: String = edit::read(item, "Driver").unwrap_or_default();
+            let text = items::text(&backend.name, body)?;
+            for item in items::scan(&backend.name, text, ["Name", "Driver"])? {
+                let read = |span: Span| serde_json::from_str(span.within(text)).unwrap_or_default();
+                let [name, driver]: [String; 2] = item.members.map(read);
                 let is_one = is_predefined(&name) || self.settings.shared.has_network(&driver);
-                match known.filter(|_| is_one) {
-                    Some((_, known)) => *known = united(known, item),
-                    None => listed.push((name, item.to_owned())),
+                let network = item.span.within(text);
+                match known.get(&name).filter(|_| is_one) {
+                    Some(at) => listed[*at] = united(&listed[*at], network).into(),
+                    None => {
+                        known.entry(name).or_insert(listed.len());
+                        listed.push(network.into());
+                    }
                 }
             }
         }
-        let text = edit::array(listed.iter().map(|(_, item)| item.as_str()));
+        let text = edit::array(listed.iter().map(|item| &**item));
         Ok(answers.mark(message::json(StatusCode::OK, text)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Turn, lists::LABEL};
+use super::{Turn, lists::mark::LABEL};
 use crate::{
     backend::Backend,
     docker::{filters, query::Query},

@@ -1,6 +1,6 @@
 //! Volumes: each lives on one backend, where the rest of its group is.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -49,15 +49,18 @@ impl Proxy {
             return refusal;
         }
         let mut volumes: Option<Vec<&str>> = None;
+        let mut names: HashSet<&str> = HashSet::new();
         let mut warnings: Vec<&str> = Vec::new();
         for (backend, body) in &answers.ok {
             let listed = items::text(&backend.name, body)?;
             if let Some(list) = edit::member(listed, "Volumes").filter(|list| *list != "null") {
-                let list = items::parse(&backend.name, list.as_bytes())?;
-                let known = volumes.get_or_insert_default();
-                let new = list.into_iter().filter(|item| !self.is_listed(item, known));
-                let new: Vec<&str> = new.collect();
-                known.extend(new);
+                let rows = volumes.get_or_insert_default();
+                for item in items::scan(&backend.name, list, ["Name", "Driver"])? {
+                    let [name, driver] = item.members.map(|span| span.within(list));
+                    if names.insert(name) || !self.is_everywhere(driver) {
+                        rows.push(item.span.within(list));
+                    }
+                }
             }
             let more = edit::member(listed, "Warnings").unwrap_or("null");
             warnings.extend(items::parse(&backend.name, more.as_bytes())?);
@@ -76,14 +79,10 @@ impl Proxy {
         Ok(answers.mark(message::json(StatusCode::OK, text)))
     }
 
-    /// Whether a volume that is the same everywhere is in a list already.
-    fn is_listed(&self, item: &str, listed: &[&str]) -> bool {
-        let driver: String = edit::read(item, "Driver").unwrap_or_default();
-        let name = edit::member(item, "Name");
+    /// Whether volumes of a driver, given as it is written, are the same everywhere.
+    fn is_everywhere(&self, driver: &str) -> bool {
+        let driver: String = serde_json::from_str(driver).unwrap_or_default();
         self.settings.shared.has_volume(&driver)
-            && listed
-                .iter()
-                .any(|known| edit::member(known, "Name") == name)
     }
 
     /// `POST /volumes/create`. A name that exists anywhere is that volume, as a daemon has it.

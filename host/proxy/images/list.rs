@@ -42,7 +42,9 @@ impl Proxy {
         }
         let mut images: BTreeMap<String, (Image, &str, bool)> = BTreeMap::new();
         for (backend, body) in &answers.ok {
-            for item in items::parse(&backend.name, body)? {
+            let text = items::text(&backend.name, body)?;
+            for item in items::scan(&backend.name, text, [])? {
+                let item = item.span.within(text);
                 let image: Image = items::read(&backend.name, item)?;
                 if !cuts.iter().all(|cut| cut.keeps(image.created)) {
                     continue;

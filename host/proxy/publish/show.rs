@@ -39,13 +39,13 @@ impl Published {
         })
     }
 
-    /// A listed container with the flock's ports.
-    pub(in crate::proxy) fn show_listed(&self, id: &str, container: String) -> String {
+    /// A listed container with the flock's ports; none when nothing of it is forwarded.
+    pub(in crate::proxy) fn show_listed(&self, id: &str, container: &str) -> Option<String> {
         let forwards = self.table.forwards(id);
-        let Some(listed) = edit::member(&container, "Ports").filter(|_| !forwards.is_empty())
-        else {
-            return container;
-        };
+        if forwards.is_empty() {
+            return None;
+        }
+        let listed = edit::member(container, "Ports")?;
         let shown = each(listed, |item| {
             edit::read::<String>(item, "Type").filter(|kind| kind == "tcp")?;
             let (inner, outer) = (
@@ -56,7 +56,7 @@ impl Published {
             let item = edit::insert(item, "IP", &json!(self.address).to_string());
             Some(edit::insert(&item, "PublicPort", &forward.port.to_string()))
         });
-        edit::insert(&container, "Ports", &shown)
+        Some(edit::insert(container, "Ports", &shown))
     }
 }
 
@@ -133,8 +133,11 @@ mod tests {
         let published = published().await;
         let before = r#"{"Id":"aaaa","Ports":[{"PrivatePort":9,"Type":"tcp"},{"IP":"::","PrivatePort":80,"PublicPort":8080,"Type":"tcp"},{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"udp"},{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"tcp"}],"Z":0}"#;
         let after = r#"{"Id":"aaaa","Ports":[{"PrivatePort":9,"Type":"tcp"},{"IP":"10.0.0.9","PrivatePort":80,"PublicPort":9000,"Type":"tcp"},{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"udp"}],"Z":0}"#;
-        assert_eq!(published.show_listed("aaaa", before.to_owned()), after);
-        assert_eq!(published.show_listed("bbbb", before.to_owned()), before);
-        assert_eq!(published.show_listed("aaaa", "{}".to_owned()), "{}");
+        assert_eq!(
+            published.show_listed("aaaa", before).as_deref(),
+            Some(after)
+        );
+        assert_eq!(published.show_listed("bbbb", before), None);
+        assert_eq!(published.show_listed("aaaa", "{}"), None);
     }
 }

@@ -1,0 +1,133 @@
+//! What tells a container's backend: a label, and in lists a name, put between the bytes that the daemon wrote.
+
+use serde_json::Value;
+
+use crate::docker::{edit, scan::Span};
+
+/// The label by which a listed object tells its backend.
+pub(in crate::proxy) const LABEL: &str = "flocker.backend";
+/// How much of an id `docker ps` shows.
+const SHORT: usize = 12;
+const QUOTED: &str = "\"flocker.backend\"";
+
+/// A backend as answers call it, ready to be written.
+pub(in crate::proxy) struct Mark {
+    /// A member of an object.
+    pub(super) label: String,
+    /// The end of a name.
+    pub(super) at: String,
+}
+
+impl Mark {
+    pub(in crate::proxy) fn new(backend: &str) -> Self {
+        let quoted = Value::from(backend).to_string();
+        Self {
+            label: format!("{QUOTED}:{quoted}"),
+            at: format!("@{}", quoted.trim_matches('"')),
+        }
+    }
+
+    /// A text with its label.
+    pub(in crate::proxy) fn labelled(&self, text: &str, edit: Edit) -> String {
+        let (before, after) = edit.around;
+        let (head, tail) = (&text[..edit.place.start()], &text[edit.place.end()..]);
+        [head, before, &self.label, after, tail].concat()
+    }
+}
+
+/// Where something is written in place of what stands there, and what goes around it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::proxy) struct Edit {
+    pub(super) place: Span,
+    pub(super) around: &'static (&'static str, &'static str),
+}
+
+impl Edit {
+    fn at(place: usize, around: &'static (&'static str, &'static str)) -> Self {
+        Self {
+            place: Span::new(place, place),
+            around,
+        }
+    }
+
+    /// Where the label goes in an object that may have labels.
+    pub(in crate::proxy) fn label(text: &str, object: Span, labels: Span) -> Self {
+        let (written, inside) = (labels.within(text), labels.end());
+        if labels.is_empty() {
+            let end = object.end() - 1;
+            return match is_empty(object.within(text)) {
+                true => Self::at(end, &(r#""Labels":{"#, "}")),
+                false => Self::at(end, &(r#","Labels":{"#, "}")),
+            };
+        }
+        if !written.starts_with('{') {
+            return Self {
+                place: labels,
+                around: &("{", "}"),
+            };
+        }
+        match known_label(written) {
+            Some(known) => Self {
+                place: known.moved(labels.start()),
+                around: &("", ""),
+            },
+            None if is_empty(written) => Self::at(inside - 1, &("", "")),
+            None => Self::at(inside - 1, &(",", "")),
+        }
+    }
+
+    /// Where the name goes in a listed container, and what of its first name or its id begins it.
+    pub(super) fn name(text: &str, container: Span, names: Span, id: Span) -> (Self, Span) {
+        let written = names.within(text);
+        let short = match id.within(text).get(..SHORT) {
+            Some(short) => Span::new(id.start(), id.start() + short.len()),
+            None => id,
+        };
+        if names.is_empty() {
+            let edit = Self::at(container.end() - 1, &(r#","Names":["/"#, "\"]"));
+            return (edit, short);
+        }
+        let whole = Self {
+            place: names,
+            around: &("[\"/", "\"]"),
+        };
+        if !written.starts_with('[') {
+            return (whole, short);
+        }
+        let end = names.end() - 1;
+        match first_string(written) {
+            Some(first) => (Self::at(end, &(",\"", "\"")), first.moved(names.start())),
+            None if is_empty(written) => (Self::at(end, &("\"/", "\"")), short),
+            None => (Self::at(end, &(",\"/", "\"")), short),
+        }
+    }
+}
+
+/// True of `{}` and `[]`.
+fn is_empty(written: &str) -> bool {
+    written[1..written.len() - 1].trim().is_empty()
+}
+
+/// The label that somebody else gave the container, name and value.
+fn known_label(labels: &str) -> Option<Span> {
+    if !labels.contains(QUOTED) {
+        return None;
+    }
+    let value = edit::member(labels, LABEL)?;
+    let start = edit::offset(labels, value);
+    let name = labels[..start].rfind(QUOTED)?;
+    Some(Span::new(name, start + value.len()))
+}
+
+/// The first item of an array, without its quotes, if it is a string.
+fn first_string(array: &str) -> Option<Span> {
+    let rest = array[1..].trim_start().strip_prefix('"')?;
+    let start = array.len() - rest.len();
+    let mut escaped = false;
+    let end = rest.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map(|end| Span::new(start, start + end))
+}
