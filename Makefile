@@ -1,10 +1,12 @@
-# demo: a flock of three real Docker hosts to play with; test: everything, from nothing; lint: what CI asks of the text.
+# demo: a flock of three real Docker hosts to play with; test: everything, from nothing; lint: what CI asks of the text;
+# bench: flockerd beside HAProxy and nginx, a quarter of an hour, into benches/RESULTS.md; bench-quick: two minutes of it, to
+# the screen.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flockerd/target
 # More tests than cores at a time: most of them wait for a daemon.
 export RUST_TEST_THREADS ?= 4
 TARGET = wasm32-wasip2
 
-.PHONY: demo test lint tools clients toolchains
+.PHONY: demo test lint bench bench-quick tools clients toolchains
 
 demo: tools
 	cargo build --release
@@ -19,6 +21,18 @@ lint:
 	cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: bench-build
+	$$CARGO_TARGET_DIR/release/flocker-bench --output benches/RESULTS.md
+
+bench-quick: bench-build
+	$$CARGO_TARGET_DIR/release/flocker-bench --quick
+
+.PHONY: bench-build
+bench-build:
+	benches/install
+	rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)
+	benches/build
 
 # What a fresh Debian machine with cargo and gcc lacks.
 tools:

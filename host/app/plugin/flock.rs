@@ -46,7 +46,7 @@ enum Health {
 
 /// The backends, ordered by name.
 #[derive(Clone, Default)]
-pub(super) struct Flock(Vec<types::Backend>);
+pub(super) struct Flock(Arc<[types::Backend]>);
 
 /// What `body.read` returns.
 struct Text(String);
@@ -67,16 +67,19 @@ impl Flock {
         }
         let mut backends: Vec<_> = described.iter().map(Described::shown).collect();
         backends.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self(backends))
+        Ok(Self(backends.into()))
     }
 
     /// What plugins see: all backends, or for a `route` hook those that can be chosen.
     pub(super) fn scene(&self, is_choice: bool, body: Option<&str>) -> Scene {
-        let shown = self.0.iter().filter(|backend| !is_choice || up(backend));
-        let shown: Vec<_> = shown.cloned().collect();
+        let all = self.0.clone();
+        let shown = move || {
+            let shown = all.iter().filter(|backend| !is_choice || up(backend));
+            shown.cloned().collect()
+        };
         let body = body.map(|text| Arc::new(Text(text.to_owned())) as Arc<dyn JsonBody>);
         Scene {
-            backends: Arc::new(move || shown.clone()),
+            backends: Arc::new(shown),
             body,
         }
     }
