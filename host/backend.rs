@@ -1,6 +1,8 @@
 //! One Docker daemon of the flock: its name and address, how it fares, and the way to send it a request.
 
+mod answer;
 mod connect;
+mod merged;
 mod pool;
 mod status;
 
