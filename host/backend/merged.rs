@@ -15,7 +15,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::answer::{Answer, Chunks};
+use super::{answer::Answer, chunks::Chunks};
 use crate::socket::Socket;
 
 /// How much is read at once to be merged.

@@ -96,7 +96,8 @@ impl Api {
         match self.http(socket, client.clone()).await {
             Ok(None) => {}
             Ok(Some(tunnel)) => {
-                let joined = tunnel.run().await;
+                // In a box, for most connections never leave HTTP.
+                let joined = Box::pin(tunnel.run()).await;
                 tracing::debug!(client.addr = %client.address, ?joined, "hijacked stream ended");
             }
             Err(error) => {
