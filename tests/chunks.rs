@@ -24,6 +24,10 @@ const BUFFERED: usize = 64 << 20;
 fn logging(answer: impl Fn(TcpStream) + Send + Sync + 'static) -> (Flockerd, FakeDocker) {
     let fake = FakeDocker::with(&[container('a', &["/web"])]);
     let talk = Answer::talk(move |_, stream| answer(stream));
+    fake.on(
+        &format!("GET /containers/{}/logs", "a".repeat(64)),
+        talk.clone(),
+    );
     fake.on("GET /containers/web/logs", talk);
     (Flockerd::over_fakes(&[&fake]).start(), fake)
 }
