@@ -1,6 +1,9 @@
 //! One Docker daemon of the flock: its name and address, how it fares, and the way to send it a request.
 
+mod answer;
+mod chunks;
 mod connect;
+mod merged;
 mod pool;
 mod status;
 

@@ -2,5 +2,6 @@
 
 pub mod api;
 mod listener;
+mod talk;
 
 pub use listener::Listener;

@@ -25,6 +25,8 @@ impl Shutdown {
     /// Starts a task, which is dropped at its next await when the grace is over. A panic in it is logged.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
+        // In a box, for what is handed on inside of a future takes its room twice.
+        let task = Box::pin(task);
         self.tasks.spawn(async move {
             match AssertUnwindSafe(cut.run_until_cancelled_owned(task))
                 .catch_unwind()

@@ -15,6 +15,8 @@ mod bounds;
 mod builds;
 /// What plugins may do beyond computing.
 mod capabilities;
+/// Answers in many small chunks.
+mod chunks;
 /// The command line and the configuration.
 mod cli;
 /// Programs that people use.

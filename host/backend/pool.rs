@@ -26,7 +26,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::connect;
+use super::{connect, merged::Merged};
 use crate::{
     address::Address,
     docker::{self, Body, BodyError},
@@ -92,11 +92,15 @@ impl Pool {
     /// Sends a request over an idle connection or a new one.
     ///
     /// A daemon may close an idle connection at any moment. A request that such a connection did not take is sent
-    /// again; one that it took only if asking twice is the same as asking once.
+    /// again; one that it took only if asking twice is the same as asking once. A HEAD has a connection of its own:
+    /// whether a body follows a head must show in the head (see [`Merged`]).
     pub(super) async fn send(
         &self,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, SendError> {
+        if request.method() == Method::HEAD {
+            return Ok(self.send_alone(request).await?.map(plain));
+        }
         while let Some(mut wire) = self.idle.take() {
             let spare = spare(&request);
             match wire.send(request).await {
@@ -118,7 +122,8 @@ impl Pool {
         &self,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, SendError> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(self.dial().await?)).await?;
+        let socket = Merged::new(self.dial().await?);
+        let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         // What goes wrong on the connection reaches whoever waits for an answer on it.
         tokio::spawn(async move { drop(connection.with_upgrades().await) });
         Ok(sender.send_request(request).await?)
@@ -160,13 +165,14 @@ impl Pool {
 /// A connection that whoever waits for its answer drives: one task a call, and nothing to wake between two.
 struct Wire {
     sender: SendRequest<Body>,
-    connection: Connection<TokioIo<Socket>, Body>,
+    connection: Connection<TokioIo<Merged>, Body>,
     is_open: bool,
 }
 
 impl Wire {
     async fn new(socket: Socket) -> Result<Self, SendError> {
-        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        let socket = TokioIo::new(Merged::new(socket));
+        let (sender, connection) = http1::handshake(socket).await?;
         Ok(Self {
             sender,
             connection,
@@ -238,7 +244,7 @@ impl Idle {
 
 /// A copy of a request that only asks.
 fn spare(request: &Request<Body>) -> Option<Request<Body>> {
-    let only_asks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let only_asks = *request.method() == Method::GET;
     (only_asks && request.body().is_end_stream()).then(|| {
         let mut spare = Request::new(docker::empty());
         *spare.method_mut() = request.method().clone();
@@ -318,7 +324,7 @@ pub(super) fn plain(body: Incoming) -> Body {
 /// Takes the socket out of HTTP, with what was read beyond the head.
 pub(super) fn leave_http(upgraded: Upgraded) -> Result<(Socket, Bytes), SendError> {
     let parts = upgraded
-        .downcast::<TokioIo<Socket>>()
+        .downcast::<TokioIo<Merged>>()
         .map_err(|_| SendError::Upgrade)?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    Ok((parts.io.into_inner().into_socket(), parts.read_buf))
 }

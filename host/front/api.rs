@@ -11,9 +11,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncWriteExt, Interest},
@@ -21,9 +26,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::Listener;
+use super::{
+    Listener,
+    talk::{Answer, Answering, Asked, Pause, Talk, Wire},
+};
 use crate::{
-    docker::{Body, client::Client},
+    docker::{self, client::Client},
     proxy::{self, End, Hijack, Proxy, Reply},
     shutdown::Shutdown,
     socket::Socket,
@@ -88,7 +96,8 @@ impl Api {
         match self.http(socket, client.clone()).await {
             Ok(None) => {}
             Ok(Some(tunnel)) => {
-                let joined = tunnel.run().await;
+                // In a box, for most connections never leave HTTP.
+                let joined = Box::pin(tunnel.run()).await;
                 tracing::debug!(client.addr = %client.address, ?joined, "hijacked stream ended");
             }
             Err(error) => {
@@ -97,46 +106,89 @@ impl Api {
         }
     }
 
-    /// Speaks HTTP until the client goes, or until a call leaves HTTP.
+    /// Speaks HTTP until the client goes, or until a call leaves HTTP. A client that is silent costs its socket only.
+    async fn http(&self, mut socket: Socket, client: Arc<Client>) -> hyper::Result<Option<Tunnel>> {
+        let mut early = Bytes::new();
+        loop {
+            if early.is_empty() && !self.is_heard(&socket).await {
+                return Ok(None);
+            }
+            // In a box, for it is large and only there while the client speaks.
+            match Box::pin(self.speak(socket, early, client.clone())).await? {
+                Spoken::Ended => return Ok(None),
+                Spoken::Left(tunnel) => return Ok(Some(tunnel)),
+                Spoken::Rests(rests) => (socket, early) = (rests.socket, rests.early),
+            }
+        }
+    }
+
+    /// Waits until there is something to read; false when the shutdown begins before.
+    async fn is_heard(&self, socket: &Socket) -> bool {
+        tokio::select! {
+            // What is wrong with the socket shows when it is read.
+            _ = socket.ready(Interest::READABLE) => true,
+            () = self.shutdown.cancelled() => false,
+        }
+    }
+
+    /// Speaks HTTP until the client is silent.
     ///
     /// hyper leaves HTTP on 101 only, and Docker's old hijack answers 200. So a hijacked call never answers: the
     /// connection is taken from hyper, with what it has read, and the head is written by hand.
-    async fn http(&self, socket: Socket, client: Arc<Client>) -> hyper::Result<Option<Tunnel>> {
+    async fn speak(
+        &self,
+        socket: Socket,
+        early: Bytes,
+        client: Arc<Client>,
+    ) -> hyper::Result<Spoken> {
+        let talk = Arc::new(Talk::default());
         let (hijack, mut hijacked) = mpsc::channel(1);
-        let service = service_fn(|request| self.call(request, client.clone(), hijack.clone()));
+        let service = service_fn(|request: Request<Incoming>| {
+            self.call(request, client.clone(), &talk, hijack.clone())
+        });
+        let wire = Wire::new(socket, early, talk.clone());
         let mut connection = http1::Builder::new()
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(socket), service);
+            .serve_connection(TokioIo::new(wire), service);
+        let mut pause = Pause::new(talk.clone());
         let mut draining = false;
         let tunnel = loop {
             tokio::select! {
-                ended = &mut connection => return ended.map(|()| None),
-                Some(hijack) = hijacked.recv() => break hijack,
+                biased;
+                ended = &mut connection => return ended.map(|()| Spoken::Ended),
+                Some(hijack) = hijacked.recv() => break Some(hijack),
                 () = self.shutdown.cancelled(), if !draining => {
                     draining = true;
                     std::pin::Pin::new(&mut connection).graceful_shutdown();
                 }
+                () = &mut pause, if !draining => break None,
             }
         };
         let parts = connection.into_parts();
-        Ok(Some(Tunnel {
-            hijack: tunnel,
-            client: End {
-                socket: parts.io.into_inner(),
-                early: parts.read_buf,
-            },
-        }))
+        let client = End {
+            socket: parts.io.into_inner().into_socket(),
+            early: parts.read_buf,
+        };
+        Ok(match tunnel {
+            Some(hijack) => Spoken::Left(Tunnel { client, hijack }),
+            None => Spoken::Rests(client),
+        })
     }
 
     async fn call(
         &self,
         request: Request<Incoming>,
         client: Arc<Client>,
+        talk: &Arc<Talk>,
         hijack: mpsc::Sender<Hijack>,
-    ) -> Result<Response<Body>, Infallible> {
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+    ) -> Result<Response<Answer>, Infallible> {
+        let answering = Answering::new(talk);
+        let request = request.map(|body| match body.is_end_stream() {
+            true => docker::empty(),
+            false => Asked::new(body, talk).boxed_unsync(),
+        });
         match self.proxy.handle(request, client).await {
-            Reply::Http(response) => Ok(response),
+            Reply::Http(response) => Ok(response.map(|body| answering.with(body))),
             Reply::Hijack(call) => {
                 // Fails only when the connection has ended, and then nobody waits for this either.
                 let _ = hijack.send(call).await;
@@ -144,6 +196,14 @@ impl Api {
             }
         }
     }
+}
+
+/// Why a connection speaks HTTP no more.
+enum Spoken {
+    Ended,
+    Left(Tunnel),
+    /// The client is silent; it may speak again.
+    Rests(End),
 }
 
 /// A connection that has left HTTP.

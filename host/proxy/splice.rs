@@ -37,14 +37,18 @@ pub struct End {
 /// # Errors
 /// The first error of reading from either side; both sockets are closed then.
 pub async fn join(a: End, b: End) -> io::Result<(u64, u64)> {
-    tokio::try_join!(one_way(&a, &b), one_way(&b, &a))
+    let (from_a, from_b) = (a.early, b.early);
+    let (a, b) = (a.socket, b.socket);
+    tokio::try_join!(one_way(from_a, &a, &b), one_way(from_b, &b, &a))
 }
 
 /// Moves everything from one socket to the other and then ends the other's input.
-async fn one_way(from: &End, to: &End) -> io::Result<u64> {
-    let (early, from, to) = (&from.early, &from.socket, &to.socket);
+async fn one_way(early: Bytes, from: &Socket, to: &Socket) -> io::Result<u64> {
     let mut moved = early.len() as u64;
-    if write_all(to, early).await {
+    let is_open = write_all(to, &early).await;
+    // Few bytes can hold a large buffer.
+    drop(early);
+    if is_open {
         from.ready(Interest::READABLE).await?;
         moved += match Pipe::new() {
             Ok(pipe) => pipe.carry(from, to).await?,

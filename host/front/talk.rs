@@ -1,0 +1,269 @@
+//! When a client's connection rests: every answer is written, no request is begun, and HTTP keeps nothing of worth.
+//!
+//! hyper keeps its buffers as long as its connection. So a connection that rests is taken from hyper, waits as a bare
+//! socket, and is given to a new one when the client speaks again.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+use crate::{
+    docker::{Body, BodyError},
+    socket::Socket,
+};
+
+/// How long a client is silent before its connection rests.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What is going on over a connection.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    /// How many calls have begun.
+    calls: AtomicUsize,
+    /// How many requests and answers are not at their end.
+    open: AtomicUsize,
+    /// A request was not read to its end: what the client sends next may still belong to it.
+    is_spoiled: AtomicBool,
+    /// Nothing is open, and all that was said is written.
+    is_over: AtomicBool,
+}
+
+impl Talk {
+    fn flushed(&self) {
+        let rests =
+            self.open.load(Ordering::Acquire) == 0 && !self.is_spoiled.load(Ordering::Acquire);
+        if rests && self.calls.load(Ordering::Acquire) > 0 {
+            self.is_over.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// A request or an answer, until this is dropped.
+struct Open(Arc<Talk>);
+
+impl Open {
+    fn new(talk: &Arc<Talk>) -> Self {
+        talk.open.fetch_add(1, Ordering::AcqRel);
+        Self(talk.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// An answer that is being made, and then written.
+pub(super) struct Answering(Open);
+
+impl Answering {
+    pub(super) fn new(talk: &Arc<Talk>) -> Self {
+        talk.calls.fetch_add(1, Ordering::AcqRel);
+        talk.is_over.store(false, Ordering::Release);
+        Self(Open::new(talk))
+    }
+
+    pub(super) fn with(self, body: Body) -> Answer {
+        Answer {
+            body,
+            _open: self.0,
+        }
+    }
+}
+
+/// An answer's body.
+pub(super) struct Answer {
+    body: Body,
+    _open: Open,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request's body.
+pub(super) struct Asked {
+    body: Incoming,
+    ended: bool,
+    open: Open,
+}
+
+impl Asked {
+    pub(super) fn new(body: Incoming, talk: &Arc<Talk>) -> Self {
+        Self {
+            ended: body.is_end_stream(),
+            body,
+            open: Open::new(talk),
+        }
+    }
+}
+
+impl HttpBody for Asked {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.ended |= frame.is_none() || self.body.is_end_stream();
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.open.0.is_spoiled.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Ready when a connection has rested for a while. What it waits for happens where the connection is polled, so it is
+/// polled after that and wakes nobody but for the time.
+pub(super) struct Pause {
+    talk: Arc<Talk>,
+    sleep: Pin<Box<Sleep>>,
+    /// How many calls there were when the sleep began.
+    since: Option<usize>,
+}
+
+impl Pause {
+    pub(super) fn new(talk: Arc<Talk>) -> Self {
+        Self {
+            talk,
+            sleep: Box::pin(sleep(PAUSE)),
+            since: None,
+        }
+    }
+}
+
+impl Future for Pause {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        while self.talk.is_over.load(Ordering::Acquire) {
+            let calls = self.talk.calls.load(Ordering::Acquire);
+            if self.since.is_none() {
+                self.sleep.as_mut().reset(Instant::now() + PAUSE);
+                self.since = Some(calls);
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            if self.since.take() == Some(calls) {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// A client's socket that notes when all is written.
+pub(super) struct Wire {
+    socket: Socket,
+    /// What was read from the socket before.
+    early: Bytes,
+    talk: Arc<Talk>,
+}
+
+impl Wire {
+    pub(super) fn new(socket: Socket, early: Bytes, talk: Arc<Talk>) -> Self {
+        Self {
+            socket,
+            early,
+            talk,
+        }
+    }
+
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.socket).poll_read(cx, buf);
+        }
+        let length = self.early.len().min(buf.remaining());
+        buf.put_slice(&self.early[..length]);
+        self.early.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    /// hyper flushes the socket when it has written all of its own buffer.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.talk.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
