@@ -23,7 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncWriteExt, Interest},
     sync::mpsc,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{
@@ -40,8 +40,10 @@ use crate::{
 /// The pause after a failed accept: the process is out of descriptors, and some may come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a hijacked connection's head goes before what is there to follow it.
-const HEAD_START: Duration = Duration::from_millis(1);
+/// How long a hijacked connection's head goes before what follows it. Behind a daemon's head the rest comes a moment
+/// later, and clients such as docker-py throw away what they read together with it; on a busy machine a client takes some
+/// milliseconds to read.
+const HEAD_START: Duration = Duration::from_millis(5);
 
 /// The Docker API's front door.
 pub struct Api {
@@ -215,7 +217,8 @@ struct Tunnel {
 impl Tunnel {
     async fn run(mut self) -> io::Result<(u64, u64)> {
         self.client.socket.write_all(&self.hijack.head).await?;
-        self.head_start().await;
+        // Nobody can see when a client has read the head.
+        sleep(HEAD_START).await;
         let backend = End {
             socket: self.hijack.socket,
             early: self.hijack.early,
@@ -223,19 +226,6 @@ impl Tunnel {
         let joined = proxy::join(self.client, backend).await;
         drop(self.hijack.held);
         joined
-    }
-}
-
-impl Tunnel {
-    /// Lets the head arrive by itself when there is more to send already. Behind a daemon's head the rest comes a moment
-    /// later, and clients such as docker-py throw away what they read together with it.
-    async fn head_start(&self) {
-        let readable = self.hijack.socket.ready(Interest::READABLE);
-        let waits =
-            !self.hijack.early.is_empty() || timeout(Duration::ZERO, readable).await.is_ok();
-        if waits {
-            sleep(HEAD_START).await;
-        }
     }
 }
 
