@@ -3,7 +3,7 @@
 //! The name of the host is checked, not the address behind it. Redirects are the plugin's business: where they lead is
 //! another request, checked like the first.
 
-use std::{error::Error as _, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -12,7 +12,7 @@ use http::{
     header::HOST,
     uri::{PathAndQuery, Scheme as UriScheme},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -33,6 +33,10 @@ use wasmtime_wasi_http::{
 };
 
 use crate::config::{Grants, Scheme};
+
+mod errors;
+
+use errors::{broken, insecure, too_long, unknown};
 
 use super::{
     journal::Journal,
@@ -297,17 +301,6 @@ fn origin_form(target: &Target, request: Request<WasiBody>) -> Result<Request<Wa
     Ok(Request::from_parts(parts, body))
 }
 
-fn too_long(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    if error.is::<LengthLimitError>() {
-        return Error::HttpRequestBodySize(Some(HTTP_BODY as u64));
-    }
-    let own = error.downcast::<Error>();
-    own.map_or_else(
-        |other| Error::InternalError(Some(other.to_string())),
-        |own| *own,
-    )
-}
-
 /// The body of an answer as it comes, no longer than allowed, with no longer pauses than allowed.
 fn arriving(body: Incoming, patience: Duration) -> WasiBody {
     let frames = stream::try_unfold((body, HTTP_BODY), move |(mut body, left)| async move {
@@ -322,33 +315,6 @@ fn arriving(body: Incoming, patience: Duration) -> WasiBody {
         Ok(Some((frame, (body, left))))
     });
     StreamBody::new(frames).boxed_unsync()
-}
-
-fn unknown(error: &io::Error) -> Error {
-    let rcode = Some(error.to_string());
-    Error::DnsError {
-        rcode,
-        info_code: None,
-    }
-}
-
-fn insecure(error: io::Error) -> Error {
-    let reason = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match reason {
-        // The code for this has no room for the reason, without which nobody can mend it.
-        Some(rustls::Error::InvalidCertificate(_)) => Error::InternalError(Some(error.to_string())),
-        _ => Error::Tls(error),
-    }
-}
-
-/// What went wrong with an exchange; perhaps it was the plugin's own body.
-fn broken(error: hyper::Error) -> Error {
-    let own = error.source().and_then(|source| source.downcast_ref());
-    match own {
-        Some(Error::HttpRequestBodySize(size)) => Error::HttpRequestBodySize(*size),
-        _ if error.is_incomplete_message() => Error::HttpResponseIncomplete,
-        _ => Error::Hyper(error),
-    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,20 @@ async fn failure(plugins: &Plugins) -> String {
     }
 }
 
+fn backend() -> types::Backend {
+    types::Backend {
+        name: "node1".to_owned(),
+        address: "tcp://10.0.0.1:2375".to_owned(),
+        labels: vec![],
+        health: types::Health::Up,
+        running: 0,
+        containers: 0,
+        placing: 0,
+        cpus: 0,
+        memory: 0,
+    }
+}
+
 const LOOP: &str = "(loop $again (br $again)) (i32.const 0)";
 
 /// Counts its calls and answers the count as a backend: `0`, `1`, ...; traps in the third call.

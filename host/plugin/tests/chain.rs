@@ -44,20 +44,6 @@ fn echo(world: &str, function: &str, some: &str, text: u32) -> Vec<u8> {
     guests::component(world, "", &rest)
 }
 
-fn backend() -> types::Backend {
-    types::Backend {
-        name: "node1".to_owned(),
-        address: "tcp://10.0.0.1:2375".to_owned(),
-        labels: vec![],
-        health: types::Health::Up,
-        running: 0,
-        containers: 0,
-        placing: 0,
-        cpus: 0,
-        memory: 0,
-    }
-}
-
 async fn mapped(plugins: &Plugins) -> Result<Option<String>, Error> {
     let (json, backend) = ("{}".to_owned(), backend());
     let request = bindings::map::Request {

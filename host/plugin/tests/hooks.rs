@@ -70,17 +70,7 @@ async fn the_last_change_of_a_configuration_is_sent() {
         r"\00\00\00\00\00\00\00\00",
     );
     let folder = Folder::new();
-    let backend = types::Backend {
-        name: "node1".to_owned(),
-        address: "tcp://10.0.0.1:2375".to_owned(),
-        labels: vec![],
-        health: types::Health::Up,
-        running: 0,
-        containers: 0,
-        placing: 0,
-        cpus: 0,
-        memory: 0,
-    };
+    let backend = backend();
     let json = "{}".to_owned();
     let request = map::Request {
         name: "web",

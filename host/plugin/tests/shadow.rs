@@ -17,20 +17,6 @@ fn shadow(config: PluginConfig) -> PluginConfig {
     }
 }
 
-fn backend() -> types::Backend {
-    types::Backend {
-        name: "node1".to_owned(),
-        address: "tcp://10.0.0.1:2375".to_owned(),
-        labels: vec![],
-        health: types::Health::Up,
-        running: 0,
-        containers: 0,
-        placing: 0,
-        cpus: 0,
-        memory: 0,
-    }
-}
-
 /// A hook that changes JSON to a letter's, or leaves it as it is.
 fn change(world: &str, function: &str, letter: Option<char>) -> Vec<u8> {
     let data = match letter {
