@@ -25,7 +25,7 @@ mod units;
 
 pub use document::{Size, document};
 pub use flags::Flags;
-pub use grants::{EnvGrant, Grants, HostGrant, Scheme, Source};
+pub use grants::{EnvGrant, Grants, HostGrant, Reality, Scheme};
 pub use keys::{KEYS, Key};
 pub use plugins::{json, object};
 pub use source::PluginSource;

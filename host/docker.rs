@@ -11,6 +11,7 @@ pub mod event;
 pub mod filters;
 pub mod group;
 pub mod lines;
+pub mod login;
 pub mod message;
 pub mod names;
 pub mod query;

@@ -13,8 +13,8 @@ pub struct Grants {
     pub env: Vec<EnvGrant>,
     /// The directory that it may read, as its `/`.
     pub dir: Option<PathBuf>,
-    pub clocks: Source,
-    pub random: Source,
+    pub clocks: Reality,
+    pub random: Reality,
 }
 
 impl Grants {
@@ -29,7 +29,7 @@ impl Grants {
 
 /// Where time and random numbers come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Source {
+pub enum Reality {
     /// Made up, the same in every fresh instance.
     #[default]
     Fixed,

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    Grants, HostGrant, InstancePolicy, OnFailure, PluginConfig, PluginSource, Problem, Source,
+    Grants, HostGrant, InstancePolicy, OnFailure, PluginConfig, PluginSource, Problem, Reality,
     address, file, grants,
     reader::{Problems, Reader, choice},
     units,
@@ -18,7 +18,7 @@ const INSTANCES: &[(&str, InstancePolicy)] = &[
     ("fresh", InstancePolicy::Fresh),
     ("warm", InstancePolicy::Warm),
 ];
-const SOURCES: &[(&str, Source)] = &[("fixed", Source::Fixed), ("real", Source::Real)];
+const REALITIES: &[(&str, Reality)] = &[("fixed", Reality::Fixed), ("real", Reality::Real)];
 const FAILURES: &[(&str, OnFailure)] = &[("refuse", OnFailure::Refuse), ("skip", OnFailure::Skip)];
 
 /// The most linear memory a component can address, in bytes.
@@ -61,8 +61,8 @@ fn granted(given: &file::Plugin, reader: &mut Reader<'_>) -> Grants {
     };
     let folder = reader.folder();
     grants.dir = reader.optional(given.dir.as_ref(), |dir| directory(folder, dir));
-    reader.set(&mut grants.clocks, given.clocks.as_ref(), source);
-    reader.set(&mut grants.random, given.random.as_ref(), source);
+    reader.set(&mut grants.clocks, given.clocks.as_ref(), reality);
+    reader.set(&mut grants.random, given.random.as_ref(), reality);
     grants
 }
 
@@ -76,8 +76,8 @@ fn directory(folder: &Path, text: &str) -> Result<PathBuf, Problem> {
     Ok(folder.join(text))
 }
 
-fn source(text: &str) -> Result<Source, Problem> {
-    choice(text, SOURCES)
+fn reality(text: &str) -> Result<Reality, Problem> {
+    choice(text, REALITIES)
 }
 
 /// Replaces the chain by the components given, each with the settings the file has for it.

@@ -125,8 +125,8 @@ fn a_full_file_sets_everything() {
                 })
                 .into(),
             dir: Some(written.path("rules")),
-            clocks: Source::Real,
-            random: Source::Real,
+            clocks: Reality::Real,
+            random: Reality::Real,
         },
         config: serde_json::from_str(
             r#"{"teams": ["a", "b"], "since": "2026-01-02", "limits": {"share": 0.5, "hard": true}}"#,

@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{
     Listener,
-    talk::{Answer, Answering, Asked, Pause, Talk, Wire},
+    talk::{Answer, Answering, Asked, Pause, Talk, Watched},
 };
 use crate::{
     docker::{self, client::Client},
@@ -148,10 +148,10 @@ impl Api {
         let service = service_fn(|request: Request<Incoming>| {
             self.call(request, client.clone(), &talk, hijack.clone())
         });
-        let wire = Wire::new(socket, early, talk.clone());
+        let watched = Watched::new(socket, early, talk.clone());
         let mut connection = http1::Builder::new()
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(wire), service);
+            .serve_connection(TokioIo::new(watched), service);
         let mut pause = Pause::new(talk.clone());
         let mut draining = false;
         let tunnel = loop {

@@ -198,14 +198,14 @@ impl Future for Pause {
 }
 
 /// A client's socket that notes when all is written.
-pub(super) struct Wire {
+pub(super) struct Watched {
     socket: Socket,
     /// What was read from the socket before.
     early: Bytes,
     talk: Arc<Talk>,
 }
 
-impl Wire {
+impl Watched {
     pub(super) fn new(socket: Socket, early: Bytes, talk: Arc<Talk>) -> Self {
         Self {
             socket,
@@ -219,7 +219,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -235,7 +235,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -5,7 +5,7 @@ use std::{env, path::Path, sync::Arc};
 use rand::{SeedableRng, rngs::SmallRng};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
-use crate::config::{EnvGrant, Grants, Source};
+use crate::config::{EnvGrant, Grants, Reality};
 
 use super::{
     clock::Clock,
@@ -46,7 +46,7 @@ impl Capabilities {
             .stderr(journal.stream(Channel::Err))
             .envs(&self.env);
         clock.set(&mut builder);
-        if self.grants.random == Source::Fixed {
+        if self.grants.random == Reality::Fixed {
             fix_random(&mut builder);
         }
         if let Some(dir) = &self.grants.dir {

@@ -21,7 +21,7 @@ use wasmtime_wasi::{
     },
 };
 
-use crate::config::Source;
+use crate::config::Reality;
 
 use super::imports::Context;
 
@@ -40,10 +40,10 @@ pub(super) enum Clock {
 }
 
 impl Clock {
-    pub(super) fn new(source: Source) -> Self {
+    pub(super) fn new(source: Reality) -> Self {
         match source {
-            Source::Real => Self::Real,
-            Source::Fixed => Self::Fixed(Arc::default()),
+            Reality::Real => Self::Real,
+            Reality::Fixed => Self::Fixed(Arc::default()),
         }
     }
 

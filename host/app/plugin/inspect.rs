@@ -8,7 +8,7 @@ use std::{
 
 use super::Desk;
 use crate::{
-    config::{Flags, Grants, Problem, Source},
+    config::{Flags, Grants, Problem, Reality},
     plugin::{Hook, Import, PluginInfo, digest},
 };
 
@@ -146,10 +146,10 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>, none: &str) -> String {
     }
 }
 
-fn source(source: Source, key: &str) -> String {
+fn source(source: Reality, key: &str) -> String {
     match source {
-        Source::Fixed => format!("fixed, see `{key}`"),
-        Source::Real => "real".to_owned(),
+        Reality::Fixed => format!("fixed, see `{key}`"),
+        Reality::Real => "real".to_owned(),
     }
 }
 
