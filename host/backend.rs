@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, uri::PathAndQuery};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use crate::{
     address::Address,
@@ -46,6 +46,8 @@ pub struct Backend {
     /// Counts the changes of its engine, with those of others.
     engines: Arc<AtomicU64>,
     status: watch::Sender<Arc<Status>>,
+    /// Ends the calls that wait for a head when it goes down.
+    gone: Notify,
 }
 
 /// What became of a request that asked to leave HTTP.
@@ -76,6 +78,7 @@ impl Backend {
             listing: Mutex::default(),
             engines: Arc::default(),
             status: watch::Sender::new(Arc::default()),
+            gone: Notify::new(),
         }
     }
 
@@ -122,6 +125,7 @@ impl Backend {
             reason: reason.to_owned(),
             engine,
         }));
+        self.gone.notify_waiters();
     }
 
     /// Waits until the backend has been found up or down.
@@ -210,13 +214,19 @@ impl Backend {
         &self,
         request: impl Future<Output = Result<T, pool::SendError>>,
     ) -> Result<T, Error> {
+        // Hears of what happens from here on, so nothing passes unheard after the look at the status.
+        let gone = self.gone.notified();
+        let status = self.status();
+        if status.health == Health::Down {
+            return Err(self.error(&status.reason));
+        }
         tokio::select! {
             biased;
-            reason = self.down() => Err(self.error(reason)),
             answer = request => answer.map_err(|reason| match reason.is_from_the_client() {
                 true => Error::Client("it went away before its body ended".into()),
                 false => self.error(reason),
             }),
+            () = gone => Err(self.error(&self.status().reason)),
         }
     }
 

@@ -52,18 +52,26 @@ const AHEAD: u64 = 1 << 20;
 /// [`Error::Client`] when the body is longer or breaks off.
 pub async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Error> {
     let expected = body.size_hint().lower().min(AHEAD);
-    let mut whole = BytesMut::with_capacity(expected as usize);
+    let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|reason| Error::Client(format!("the body broke off: {reason}")))?;
-        if let Ok(data) = frame.into_data() {
-            whole.extend_from_slice(&data);
-        }
-        if whole.len() > limit {
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > limit {
             return Err(Error::Client(format!(
                 "the body is longer than {limit} bytes"
             )));
         }
+        if whole.is_empty() {
+            // Most bodies come in one piece, which is handed on as it is.
+            if body.is_end_stream() {
+                return Ok(data);
+            }
+            whole.reserve(expected as usize);
+        }
+        whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
 }

@@ -1,10 +1,24 @@
 //! The end of flockerd: every long task is told to finish, waited for, and cut off when the grace is over.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
+use pin_project_lite::pin_project;
 use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::TaskTracker,
+};
 
 /// How long a task that was cut off may take to notice, for example one that is busy without awaiting.
 const CUT_LIMIT: Duration = Duration::from_secs(1);
@@ -12,9 +26,58 @@ const CUT_LIMIT: Duration = Duration::from_secs(1);
 /// The tasks of one flockerd and the two signals that end them: finish, then cut.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    finish: CancellationToken,
-    cut: CancellationToken,
+    finish: Signal,
+    cut: Signal,
     tasks: TaskTracker,
+}
+
+/// Given once, heard by everybody.
+#[derive(Debug, Clone, Default)]
+struct Signal {
+    is_given: Arc<AtomicBool>,
+    token: CancellationToken,
+}
+
+impl Signal {
+    fn give(&self) {
+        self.is_given.store(true, Ordering::Release);
+        self.token.cancel();
+    }
+
+    fn heard(&self) -> Heard {
+        Heard {
+            signal: self.clone(),
+            waiting: self.token.clone().cancelled_owned(),
+            is_waiting: false,
+        }
+    }
+}
+
+pin_project! {
+    // Resolves when its signal has been given. Every connection polls it whenever there is something to do, and a token
+    // has a lock that all of them share: so the task is entered there once, and the flag tells the rest.
+    struct Heard {
+        signal: Signal,
+        #[pin]
+        waiting: WaitForCancellationFutureOwned,
+        is_waiting: bool,
+    }
+}
+
+impl Future for Heard {
+    type Output = ();
+
+    /// Whoever polls first is woken: a task that has begun to wait does not hand this to another.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.signal.is_given.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        if std::mem::replace(this.is_waiting, true) {
+            return Poll::Pending;
+        }
+        this.waiting.poll(cx)
+    }
 }
 
 impl Shutdown {
@@ -24,29 +87,31 @@ impl Shutdown {
 
     /// Starts a task, which is dropped at its next await when the grace is over. A panic in it is logged.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
+        let cut = self.cut.heard();
         // In a box, for what is handed on inside of a future takes its room twice.
         let task = Box::pin(task);
+        let until_cut = async move {
+            tokio::select! {
+                biased;
+                () = cut => tracing::debug!(task = name, "task cut off"),
+                () = task => {}
+            }
+        };
         self.tasks.spawn(async move {
-            match AssertUnwindSafe(cut.run_until_cancelled_owned(task))
-                .catch_unwind()
-                .await
-            {
-                Ok(Some(())) => {}
-                Ok(None) => tracing::debug!(task = name, "task cut off"),
-                Err(_) => tracing::error!(task = name, "task panicked"),
+            if AssertUnwindSafe(until_cut).catch_unwind().await.is_err() {
+                tracing::error!(task = name, "task panicked");
             }
         });
     }
 
     /// Resolves when the shutdown has begun: accept nothing new, finish what is under way, return.
     pub async fn cancelled(&self) {
-        self.finish.cancelled().await;
+        self.finish.heard().await;
     }
 
     /// Begins the shutdown; doing so again changes nothing.
     pub fn begin(&self) {
-        self.finish.cancel();
+        self.finish.give();
     }
 
     /// Begins the shutdown if need be, waits for the tasks and cuts off those that outlast the grace.
@@ -62,7 +127,7 @@ impl Shutdown {
             tasks = self.tasks.len(),
             "grace is over, cutting off what still runs"
         );
-        self.cut.cancel();
+        self.cut.give();
         if timeout(CUT_LIMIT, self.tasks.wait()).await.is_err() {
             tracing::error!(tasks = self.tasks.len(), "tasks did not end");
         }

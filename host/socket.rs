@@ -28,12 +28,10 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Wraps a TCP stream, without Nagle's delay, for hijacked streams carry keystrokes, and with keepalive, for they
-    /// may stay silent for hours and a peer that vanished must be noticed.
+    /// Wraps a TCP stream that was dialled.
     pub fn tcp(stream: TcpStream) -> Self {
         // Only a socket that is already dead refuses an option; the first read will say so.
-        let _ = stream.set_nodelay(true);
-        let _ = keep_alive(&stream);
+        let _ = set_options(&stream);
         Self::Tcp(stream)
     }
 
@@ -63,11 +61,14 @@ impl Socket {
     }
 }
 
-fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_COUNT)
+/// Sets a TCP socket, or one that listens and hands its options on, to send without Nagle's delay, for hijacked streams
+/// carry keystrokes, and to keep alive, for they may stay silent for hours and a peer that vanished must be noticed.
+pub fn set_options(socket: &impl AsFd) -> rustix::io::Result<()> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_COUNT)
 }
 
 impl AsFd for Socket {

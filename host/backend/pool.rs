@@ -36,7 +36,7 @@ use crate::{
 /// How long a connection may lie idle.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 /// How many connections may lie idle.
-const IDLE_MAX: usize = 64;
+const IDLE_MAX: usize = 1024;
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +73,7 @@ pub(super) struct Pool {
 }
 
 #[derive(Default)]
-struct Idle(Mutex<Vec<(Wire, Instant)>>);
+struct Idle(Mutex<Vec<(Box<Wire>, Instant)>>);
 
 impl Pool {
     pub(super) fn new(address: Address, connect_timeout: Duration) -> Self {
@@ -111,7 +111,7 @@ impl Pool {
                 },
             }
         }
-        let mut wire = Wire::new(self.dial().await?).await?;
+        let mut wire = Box::new(Wire::new(self.dial().await?).await?);
         let response = wire.send(request).await;
         let response = response.map_err(TrySendError::into_error)?;
         Ok(self.lend(response, wire))
@@ -146,7 +146,7 @@ impl Pool {
     }
 
     /// Ties the connection to the answer's body: when that ends, the connection is idle again.
-    fn lend(&self, response: Response<Incoming>, wire: Wire) -> Response<Body> {
+    fn lend(&self, response: Response<Incoming>, wire: Box<Wire>) -> Response<Body> {
         response.map(|body| {
             let mut lent = Lent {
                 body,
@@ -214,12 +214,12 @@ impl Wire {
 }
 
 impl Idle {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Wire, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Box<Wire>, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the connection used last: the others can grow old and go.
-    fn take(&self) -> Option<Wire> {
+    fn take(&self) -> Option<Box<Wire>> {
         loop {
             let (mut wire, since) = self.lock().pop()?;
             if since.elapsed() > IDLE_TIME {
@@ -232,12 +232,11 @@ impl Idle {
         }
     }
 
-    fn put(&self, mut wire: Wire) {
-        if wire.is_ready() {
-            let mut idle = self.lock();
-            if idle.len() < IDLE_MAX {
-                idle.push((wire, Instant::now()));
-            }
+    /// Keeps a connection whose answer has been read. Whether it can take a request shows when one is there.
+    fn put(&self, wire: Box<Wire>) {
+        let mut idle = self.lock();
+        if wire.is_open && idle.len() < IDLE_MAX {
+            idle.push((wire, Instant::now()));
         }
     }
 }
@@ -258,7 +257,7 @@ fn spare(request: &Request<Body>) -> Option<Request<Body>> {
 /// An answer's body that holds its connection until its end. Dropped before, it closes the connection.
 struct Lent {
     body: Incoming,
-    wire: Option<Wire>,
+    wire: Option<Box<Wire>>,
     idle: Arc<Idle>,
     /// How it broke off, to be told when what came before is on its way to the client.
     broken: Option<hyper::Error>,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 use sync_wrapper::SyncWrapper;
 
@@ -25,6 +25,8 @@ pub struct Call {
     pub version: Option<ApiVersion>,
     /// None for a path outside the API.
     pub endpoint: Option<&'static Endpoint>,
+    /// What the client wrote.
+    uri: Uri,
     /// Where in the path its parameter is.
     parameter: Option<Range<usize>>,
     pub headers: HeaderMap,
@@ -37,7 +39,9 @@ impl Call {
     /// Takes a request apart.
     pub fn new(request: Request<Body>, client: Arc<Client>) -> Self {
         let (head, body) = request.into_parts();
-        let (version, path) = split_version(&clean(head.uri.path()));
+        let cleaned = clean(head.uri.path());
+        let (version, path) = split_version(&cleaned);
+        let path = path.to_owned();
         let found = endpoint::find(&head.method, &path);
         Self {
             endpoint: found.map(|(row, _)| row),
@@ -45,6 +49,7 @@ impl Call {
             method: head.method,
             path,
             query: Query(head.uri.query().unwrap_or_default().to_owned()),
+            uri: head.uri,
             version,
             headers: head.headers,
             client,
@@ -54,7 +59,11 @@ impl Call {
 
     /// What the path's parameter names, decoded, without a leading slash: a container, an exec, an image.
     pub fn reference(&self) -> Cow<'_, str> {
-        match percent_decode_str(self.raw_reference()).decode_utf8_lossy() {
+        let raw = self.raw_reference();
+        if !raw.contains('%') {
+            return Cow::Borrowed(raw.trim_start_matches('/'));
+        }
+        match percent_decode_str(raw).decode_utf8_lossy() {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches('/')),
             Cow::Owned(text) => Cow::Owned(text.trim_start_matches('/').to_owned()),
         }
@@ -72,6 +81,14 @@ impl Call {
             self.path.replace_range(parameter.clone(), name);
             parameter.end = parameter.start + name.len();
         }
+    }
+
+    /// The client's own path and query, if they have a version and say the same as this call.
+    pub fn unchanged(&self) -> Option<&PathAndQuery> {
+        let uri = self.uri.path_and_query()?;
+        let (version, path) = split_version(uri.path());
+        let is_same = version.is_some() && version == self.version && path == self.path;
+        (is_same && uri.query().unwrap_or_default() == self.query.0).then_some(uri)
     }
 
     /// Takes the body out, leaving an empty one.
@@ -98,6 +115,7 @@ impl Call {
             query: self.query.clone(),
             version: self.version,
             endpoint: self.endpoint,
+            uri: self.uri.clone(),
             parameter: self.parameter.clone(),
             headers: without_length(self.headers.clone()),
             client: self.client.clone(),
@@ -178,16 +196,13 @@ fn escaped(text: &str) -> Option<u8> {
 }
 
 /// Splits `/v1.41/containers/json` into version and rest.
-fn split_version(path: &str) -> (Option<ApiVersion>, String) {
+fn split_version(path: &str) -> (Option<ApiVersion>, &str) {
     let split = path.strip_prefix("/v").and_then(|rest| {
         let slash = rest.find('/')?;
         let version = rest[..slash].parse().ok()?;
-        Some((version, rest[slash..].to_owned()))
+        Some((Some(version), &rest[slash..]))
     });
-    match split {
-        Some((version, rest)) => (Some(version), rest),
-        None => (None, path.to_owned()),
-    }
+    split.unwrap_or((None, path))
 }
 
 #[cfg(test)]

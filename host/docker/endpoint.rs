@@ -41,7 +41,11 @@ pub struct Endpoint {
     pub since: ApiVersion,
     pub mode: Mode,
     pub action: Action,
+    begin: [u8; BEGIN],
 }
+
+/// How much of its beginning tells most rows from a path.
+const BEGIN: usize = 4;
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,6 +79,10 @@ const fn row(
         since: ApiVersion::new(1, since),
         mode,
         action,
+        begin: match path.as_bytes().first_chunk() {
+            Some(begin) => *begin,
+            None => panic!("a path is longer than that"),
+        },
     }
 }
 
@@ -217,7 +225,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
 /// Literal rows win over rows with parameters: `/images/json` is the list. A wrong method finds nothing, as in the
 /// daemon, which knows no 405.
 pub fn find<'a>(method: &Method, path: &'a str) -> Option<(&'static Endpoint, Option<&'a str>)> {
-    let rows = || ENDPOINTS.iter().filter(|row| row.method == *method);
+    let begin: [u8; BEGIN] = *path.as_bytes().first_chunk()?;
+    let rows = || {
+        let rows = ENDPOINTS.iter().filter(move |row| row.begin == begin);
+        rows.filter(|row| row.method == *method)
+    };
     if let Some(row) = rows().find(|row| row.path == path) {
         return Some((row, None));
     }

@@ -2,12 +2,14 @@
 
 use std::{
     convert::Infallible,
-    future::pending,
+    future::{pending, poll_fn},
     io,
+    pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +24,6 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncWriteExt, Interest},
-    sync::mpsc,
     time::sleep,
 };
 
@@ -144,22 +145,23 @@ impl Api {
         client: Arc<Client>,
     ) -> hyper::Result<Spoken> {
         let talk = Arc::new(Talk::default());
-        let (hijack, mut hijacked) = mpsc::channel(1);
+        let exit = Exit::default();
         let service = service_fn(|request: Request<Incoming>| {
-            self.call(request, client.clone(), &talk, hijack.clone())
+            self.call(request, client.clone(), &talk, &exit)
         });
         let watched = Watched::new(socket, early, talk.clone());
         let mut connection = http1::Builder::new()
             .title_case_headers(true)
             .serve_connection(TokioIo::new(watched), service);
         let mut pause = Pause::new(talk.clone());
+        let mut ending = pin!(self.shutdown.cancelled());
         let mut draining = false;
         let tunnel = loop {
             tokio::select! {
                 biased;
                 ended = &mut connection => return ended.map(|()| Spoken::Ended),
-                Some(hijack) = hijacked.recv() => break Some(hijack),
-                () = self.shutdown.cancelled(), if !draining => {
+                hijack = exit.left() => break Some(hijack),
+                () = &mut ending, if !draining => {
                     draining = true;
                     std::pin::Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -182,7 +184,7 @@ impl Api {
         request: Request<Incoming>,
         client: Arc<Client>,
         talk: &Arc<Talk>,
-        hijack: mpsc::Sender<Hijack>,
+        exit: &Exit,
     ) -> Result<Response<Answer>, Infallible> {
         let answering = Answering::new(talk);
         let request = request.map(|body| match body.is_end_stream() {
@@ -192,11 +194,26 @@ impl Api {
         match self.proxy.handle(request, client).await {
             Reply::Http(response) => Ok(response.map(|body| answering.with(body))),
             Reply::Hijack(call) => {
-                // Fails only when the connection has ended, and then nobody waits for this either.
-                let _ = hijack.send(call).await;
+                exit.take(call);
                 pending().await
             }
         }
+    }
+}
+
+/// Where a call goes that leaves HTTP. Calls are answered where the connection is polled, so nobody need be woken.
+#[derive(Default)]
+struct Exit(Mutex<Option<Hijack>>);
+
+impl Exit {
+    fn take(&self, hijack: Hijack) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(hijack);
+    }
+
+    /// The call that has left, as soon as it is looked for.
+    async fn left(&self) -> Hijack {
+        let left = || self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        poll_fn(|_| left().map_or(Poll::Pending, Poll::Ready)).await
     }
 }
 

@@ -4,10 +4,18 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-use crate::{address::Address, docker::client::Client, socket::Socket};
+use crate::{
+    address::Address,
+    docker::client::Client,
+    socket::{self, Socket},
+};
 
 /// As the daemon's own socket: its owner and its group may speak.
 const UNIX_MODE: u32 = 0o660;
+
+/// How many clients may wait to be accepted, as far as the system permits (net.core.somaxconn). The runtime's own is 128
+/// or 1,024, and whoever comes to a full queue tries again after a second.
+const BACKLOG: i32 = 4096;
 
 /// A bound listener.
 pub enum Listener {
@@ -28,10 +36,17 @@ impl Listener {
     /// The system's: the port is in use, the path cannot be written.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         match address {
-            Address::Tcp(authority) => TcpListener::bind(authority).await.map(Self::Tcp),
+            Address::Tcp(authority) => {
+                let listener = TcpListener::bind(authority).await?;
+                // What it accepts has its options: no call for each connection.
+                socket::set_options(&listener)?;
+                rustix::net::listen(&listener, BACKLOG)?;
+                Ok(Self::Tcp(listener))
+            }
             Address::Unix(path) => {
                 remove_stale(path).await?;
                 let listener = UnixListener::bind(path)?;
+                rustix::net::listen(&listener, BACKLOG)?;
                 fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
                 Ok(Self::Unix(listener, address.clone()))
             }
@@ -55,7 +70,7 @@ impl Listener {
                     address: address.to_string().into(),
                     identity: None,
                 };
-                Ok((Socket::tcp(stream), peer))
+                Ok((Socket::Tcp(stream), peer))
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;

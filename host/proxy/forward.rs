@@ -32,8 +32,7 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 ///
 /// The version is always explicit: without a prefix, daemons of different age would answer in different shapes.
 pub(super) fn request(turn: &Turn, mut call: Call) -> Result<Request<Body>, Error> {
-    let version = call.version.unwrap_or_else(|| turn.flock.versions().max);
-    let uri = uri(&format!("/v{version}{}", call.path), &call.query.0)?;
+    let uri = target(turn, &call)?;
     let body = call.take_body();
     let mut headers = call.headers;
     strip(&mut headers);
@@ -44,6 +43,14 @@ pub(super) fn request(turn: &Turn, mut call: Call) -> Result<Request<Body>, Erro
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+fn target(turn: &Turn, call: &Call) -> Result<Uri, Error> {
+    if let Some(unchanged) = call.unchanged() {
+        return Ok(unchanged.clone().into());
+    }
+    let version = call.version.unwrap_or_else(|| turn.flock.versions().max);
+    uri(&format!("/v{version}{}", call.path), &call.query.0)
 }
 
 /// A daemon reads a form in the body before the query, which is what plugins and placement have seen. No endpoint takes
