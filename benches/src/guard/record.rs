@@ -137,7 +137,7 @@ impl Line {
     /// In percent of what was recorded.
     fn change(&self) -> Option<f64> {
         let (recorded, now) = (self.recorded? as f64, self.now? as f64);
-        Some((now / recorded - 1.0) * 100.0)
+        Some((now - recorded) * 100.0 / recorded)
     }
 
     fn verdict(&self) -> Verdict {
