@@ -1,12 +1,12 @@
 # demo: a flock of three real Docker hosts to play with; test: everything, from nothing; lint: what CI asks of the text;
 # bench: flockerd beside HAProxy and nginx, a quarter of an hour, into benches/RESULTS.md; bench-quick: two minutes of it, to
-# the screen.
+# the screen; guard: do the hot paths take more instructions than benches/instructions.toml says; guard-record: writes that.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flockerd/target
 # More tests than cores at a time: most of them wait for a daemon.
 export RUST_TEST_THREADS ?= 4
 TARGET = wasm32-wasip2
 
-.PHONY: demo test lint bench bench-quick tools clients toolchains
+.PHONY: demo test lint bench bench-quick guard guard-record tools clients toolchains
 
 demo: tools
 	cargo build --release
@@ -28,7 +28,20 @@ bench: bench-build
 bench-quick: bench-build
 	$$CARGO_TARGET_DIR/release/flocker-bench --quick
 
-.PHONY: bench-build
+guard: guard-build
+	$$CARGO_TARGET_DIR/release/flocker-bench guard
+
+guard-record: guard-build
+	$$CARGO_TARGET_DIR/release/flocker-bench guard --record
+
+.PHONY: bench-build guard-build
+guard-build:
+	benches/install
+	rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)
+	cargo build --release --package flockerd --package flocker-bench
+	mkdir -p $$CARGO_TARGET_DIR/bench
+	plugins/route-rust/build $$CARGO_TARGET_DIR/bench
+
 bench-build:
 	benches/install
 	rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)

@@ -34,7 +34,7 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// What a child process does to compile a component from its standard input.
+    /// What a child process does to compile a component from its standard input into a file or a cache's folder.
     #[command(hide = true)]
     Compile { output: PathBuf },
     /// Make, check, test, measure and explain plugins

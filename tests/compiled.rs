@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -141,4 +141,20 @@ fn the_child_that_compiles_says_what_is_wrong() {
     assert_eq!(said.code, 1, "{}", said.text());
     assert!(!said.text().trim().is_empty());
     assert_eq!(fs::read(&output).unwrap(), b"");
+}
+
+#[test]
+fn a_component_can_be_compiled_into_the_cache_beforehand() {
+    let place = Place::new();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(place.cache())
+        .unwrap();
+    let component = fs::read(plugin("spread")).unwrap();
+    let mut command = place.command();
+    let output = run(command.arg("compile").arg(place.cache()), &component);
+    assert_eq!(output.code, 0, "{}", output.text());
+    assert_eq!(mode(&place.files()[0]), 0o600);
+    assert!(!compiled(&place.check()));
 }

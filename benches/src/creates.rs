@@ -72,13 +72,13 @@ fn surcharge(what: &str, cpu: &Row) -> Row {
 }
 
 /// The creates of all clients, each with a name of its own.
-struct Create {
+pub(crate) struct Create {
     number: AtomicU64,
     body: String,
 }
 
 impl Create {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut environment: Vec<String> = Vec::new();
         let body = loop {
             let body = json!({
@@ -97,6 +97,23 @@ impl Create {
             number: AtomicU64::new(0),
             body,
         }
+    }
+
+    /// Creates one container.
+    pub(crate) async fn send(&self, connection: &mut Connection) -> Result<()> {
+        let head = connection.ask(self.request().as_bytes()).await?;
+        head.expect(201)?;
+        let mut body = Vec::new();
+        connection
+            .body(&head, |part| {
+                body.extend_from_slice(part);
+                Ok(())
+            })
+            .await?;
+        let said: Value = serde_json::from_slice(&body)?;
+        let id = said["Id"].as_str().context("no id")?;
+        ensure!(id.len() == 64, "an id of {} digits", id.len());
+        Ok(())
     }
 
     fn request(&self) -> String {
@@ -142,18 +159,7 @@ async fn sample(
 async fn client(mut connection: Connection, create: Arc<Create>, deadline: Instant) -> Result<u64> {
     let mut creates = 0;
     while Instant::now() < deadline {
-        let head = connection.ask(create.request().as_bytes()).await?;
-        head.expect(201)?;
-        let mut body = Vec::new();
-        connection
-            .body(&head, |part| {
-                body.extend_from_slice(part);
-                Ok(())
-            })
-            .await?;
-        let said: Value = serde_json::from_slice(&body)?;
-        let id = said["Id"].as_str().context("no id")?;
-        ensure!(id.len() == 64, "an id of {} digits", id.len());
+        create.send(&mut connection).await?;
         creates += 1;
     }
     Ok(creates)

@@ -11,6 +11,7 @@ mod creates;
 mod daemon;
 mod echo;
 mod events;
+mod guard;
 mod http;
 mod idle;
 mod lists;
@@ -114,19 +115,20 @@ struct Cli {
     #[arg(long)]
     quick: bool,
     /// The binary to measure; otherwise the one that is built beside this
-    #[arg(long)]
+    #[arg(long, global = true)]
     flockerd: Option<PathBuf>,
     /// The component of plugins/route-rust, with the others beside it; otherwise what `benches/build` makes
-    #[arg(long)]
+    #[arg(long, global = true)]
     plugin: Option<PathBuf>,
     /// Where the table goes; otherwise to standard output
     #[arg(long)]
     output: Option<PathBuf>,
 }
 
-/// What this program is to its own children.
+/// What else this program does; most of it for its own children.
 #[derive(Subcommand)]
 enum Part {
+    Guard(guard::Guard),
     #[command(hide = true, name = "play-daemon")]
     Daemon(daemon::Script),
     #[command(hide = true, name = "fill-index")]
@@ -147,6 +149,7 @@ fn run(cli: Cli) -> Result<()> {
     match &cli.part {
         Some(Part::Daemon(script)) => return daemon::run(script),
         Some(Part::Lookup(size)) => return lookup::run(size),
+        Some(Part::Guard(guard)) => return guard::run(guard, &setup(&cli)?),
         None => {}
     }
     let chosen = chosen(&cli.work)?;

@@ -19,7 +19,7 @@ use wasmtime::{Engine, component::Component as Wasm};
 
 use super::{
     cache::{Cache, Draft},
-    engine, mapped,
+    digest, engine, mapped,
 };
 
 /// This program, even when its file has been replaced since it started.
@@ -214,30 +214,45 @@ async fn compile_in_child(output: &Path, bytes: &[u8]) -> Result<(), Unmade> {
     }
 }
 
-/// What the child does: reads a component and writes its code to a file.
+/// What the child does: reads a component and writes its code to a file. Given a folder, keeps it there as a cache does,
+/// for a flockerd that cannot start a child: valgrind shows it a processor of its own, and [`MYSELF`] is valgrind.
 ///
 /// # Errors
 /// The exit code, and why the component cannot be compiled, in words.
-pub fn compile(input: impl Read, output: &Path) -> Result<(), (i32, String)> {
-    let code = code(input).map_err(|reason| (1, reason))?;
-    write(output, &code).map_err(|error| (UNWRITTEN, error.to_string()))
+pub fn compile(mut input: impl Read, output: &Path) -> Result<(), (i32, String)> {
+    let mut bytes = Vec::new();
+    let read = limit_addresses().and_then(|()| input.read_to_end(&mut bytes));
+    read.map_err(|error| (1, error.to_string()))?;
+    let (engine, code) = code(&bytes).map_err(|error| (1, format!("{error:#}")))?;
+    let written = match output.is_dir() {
+        true => write_kept(output, &file_name(&engine, &digest(&bytes)), &code),
+        false => write(output, &code),
+    };
+    written.map_err(|error| (UNWRITTEN, error.to_string()))
 }
 
-fn code(mut input: impl Read) -> Result<Vec<u8>, String> {
+fn limit_addresses() -> io::Result<()> {
     let limit = Rlimit {
         current: Some(ADDRESSES),
         maximum: Some(ADDRESSES),
     };
-    setrlimit(Resource::As, limit).map_err(|error| error.to_string())?;
+    setrlimit(Resource::As, limit)?;
     // On a machine with less memory than that, this is the process to end. Where it cannot be said, it stays unsaid.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
-    let mut bytes = Vec::new();
-    input
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    let engine = engine::compiling().map_err(|error| format!("{error:#}"))?;
-    let code = engine.precompile_component(&bytes);
-    code.map_err(|error| format!("{error:#}"))
+    Ok(())
+}
+
+fn code(bytes: &[u8]) -> wasmtime::Result<(Engine, Vec<u8>)> {
+    let engine = engine::compiling()?;
+    let code = engine.precompile_component(bytes)?;
+    Ok((engine, code))
+}
+
+fn write_kept(folder: &Path, name: &str, code: &[u8]) -> io::Result<()> {
+    let cache = Cache::open(folder)?;
+    let draft = cache.draft()?;
+    write(draft.path(), code)?;
+    cache.keep(draft, &with_checksum(name, crc32fast::hash(code)))
 }
 
 /// On the disk before it has a name: half a file of code must never be found.

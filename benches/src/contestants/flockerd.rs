@@ -1,6 +1,6 @@
 //! flockerd as a contestant: the release binary, before one host or many.
 
-use std::{fmt::Write, fs, path::Path, process::Command};
+use std::{ffi::OsStr, fmt::Write, fs, path::Path, process::Command};
 
 use anyhow::Result;
 use tempfile::TempDir;
@@ -17,6 +17,8 @@ pub(crate) struct Flock<'a> {
     tables: String,
     /// Where it keeps what outlives it; otherwise in a folder that is gone afterwards.
     home: Option<&'a Path>,
+    /// The program that runs it, with arguments.
+    under: &'a [String],
 }
 
 impl<'a> Flock<'a> {
@@ -27,6 +29,7 @@ impl<'a> Flock<'a> {
             toml: String::new(),
             tables: String::new(),
             home: None,
+            under: &[],
         }
     }
 
@@ -50,6 +53,11 @@ impl<'a> Flock<'a> {
         Self { home, ..self }
     }
 
+    /// Lets another program run it.
+    pub(crate) fn under(self, under: &'a [String]) -> Self {
+        Self { under, ..self }
+    }
+
     /// Starts it, and waits until it knows every host.
     pub(crate) async fn start(self, setup: &Setup, kind: Kind) -> Result<Contestant> {
         let contestant = self.launch(setup, kind)?;
@@ -62,7 +70,8 @@ impl<'a> Flock<'a> {
         let address = free_address(self.front, folder.path())?;
         let file = folder.path().join("flockerd.toml");
         fs::write(&file, self.configuration(setup, kind, &address)?)?;
-        let mut command = command(setup, self.home.unwrap_or(folder.path()));
+        let home = self.home.unwrap_or(folder.path());
+        let mut command = command_under(self.under, setup, home);
         command.arg("--config").arg(&file);
         Contestant::spawn(kind, command, address, folder)
     }
@@ -92,7 +101,14 @@ impl<'a> Flock<'a> {
 
 /// The binary, on the proxy's CPU with as many threads as that has.
 pub(crate) fn command(setup: &Setup, home: &Path) -> Command {
-    let mut command = confined(setup.cpus.proxy, &setup.flockerd);
+    command_under(&[], setup, home)
+}
+
+fn command_under(under: &[String], setup: &Setup, home: &Path) -> Command {
+    let binary = setup.flockerd.as_os_str();
+    let mut words = under.iter().map(OsStr::new).chain([binary]);
+    let mut command = confined(setup.cpus.proxy, words.next().unwrap_or(binary));
+    command.args(words);
     command.env("HOME", home).env("TOKIO_WORKER_THREADS", "1");
     command.env("XDG_STATE_HOME", home.join("state"));
     command.env("XDG_CACHE_HOME", home.join("cache"));

@@ -1,0 +1,113 @@
+//! The regression guard: how many instructions flockerd takes for one piece of each kind of work, against a record.
+//!
+//! The release binary runs under valgrind, which counts what it executes in user space, and so hears nothing of what else
+//! the machine does. What a piece takes is the difference between doing many and doing few, by how many more those are.
+
+mod count;
+mod piece;
+mod record;
+
+use std::{
+    fs,
+    io::{Write, stdout},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::{
+    contestants::{Flock, Kind, Setup},
+    daemon::{Daemon, Script},
+    runtime, say,
+};
+use count::Counted;
+use piece::{Piece, Target};
+use record::{Counts, Record};
+
+const HOSTS: usize = 3;
+const CONTAINERS: usize = 100;
+/// What works without a call is not to be counted: nobody is probed and nobody gives up early.
+const QUIET: &str = "probe_interval = \"1h\"\nbackend_timeout = \"60s\"";
+
+/// Counts the instructions of hot paths and compares them with a record
+#[derive(Args)]
+pub(crate) struct Guard {
+    /// Writes what is counted as the new record
+    #[arg(long)]
+    record: bool,
+    /// Where the record is
+    #[arg(long, default_value = "benches/instructions.toml")]
+    file: PathBuf,
+}
+
+/// # Errors
+/// When something takes more than its bound, too.
+pub(crate) fn run(guard: &Guard, setup: &Setup) -> Result<()> {
+    let rustc = compiler(&fs::read(&setup.flockerd)?);
+    let now = Record {
+        rustc,
+        instructions: count(setup)?,
+    };
+    if guard.record {
+        return now.write(&guard.file);
+    }
+    let recorded = Record::read(&guard.file)?;
+    let comparison = recorded.compare(&now);
+    stdout().write_all(comparison.table().as_bytes())?;
+    for hint in comparison.hints() {
+        say(&hint);
+    }
+    ensure!(
+        !comparison.fails(),
+        "flockerd takes more instructions than recorded in {}, or others; `make guard-record` records what is meant to be",
+        guard.file.display()
+    );
+    Ok(())
+}
+
+/// The instructions of every piece of work.
+fn count(setup: &Setup) -> Result<Counts> {
+    let runtime = runtime()?;
+    let daemon = Daemon::start(setup, Script::hosts(HOSTS, CONTAINERS))?;
+    let home = setup.folder.path().join("home");
+    count::compile(setup, &home)?;
+    let mut counts = Counts::new();
+    for (kind, pieces) in [
+        (Kind::Flockerd, &Piece::PLAIN[..]),
+        (Kind::FlockerdRoute, &[Piece::CreateFresh]),
+        (Kind::FlockerdWarm, &[Piece::CreateWarm]),
+    ] {
+        let flock = Flock::of(&daemon.addresses).toml(QUIET).home(&home);
+        let counted = runtime.block_on(Counted::start(setup, flock, kind))?;
+        let target = Target::new(&counted.flockerd.address, &daemon);
+        for piece in pieces {
+            let count = runtime.block_on(counted.each(*piece, &target));
+            let count = count.with_context(|| piece.name())?;
+            say(&format!("{}: {count}", piece.name()));
+            counts.insert(piece.name().to_owned(), count);
+        }
+    }
+    Ok(counts)
+}
+
+/// The compiler that a binary names: what it takes depends on it.
+fn compiler(binary: &[u8]) -> String {
+    let mark = b"rustc version ";
+    let after = crate::http::find(binary, mark).map(|at| &binary[at + mark.len()..]);
+    let word = after.and_then(|after| after.split(|byte| !byte.is_ascii_graphic()).next());
+    word.map_or("unknown".into(), String::from_utf8_lossy)
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_names_its_compiler() {
+        let binary = b"\x7fELF\0GCC: (Debian 12)\0rustc version 1.95.0 (59807616e 2026-04-14)\0";
+        assert_eq!(compiler(binary), "1.95.0");
+        assert_eq!(compiler(b"\x7fELF"), "unknown");
+    }
+}
