@@ -209,7 +209,7 @@ pub fn read_plain<'a, T: Deserialize<'a>>(body: &'a [u8], known: &[&str]) -> Res
 /// Fails for a key that differs from a known one only in its case.
 fn plain<'a>(keys: impl Iterator<Item = &'a String>, known: &[&str]) -> Result<(), BadCreate> {
     let odd = |key: &&String| {
-        let other = |known: &&str| *known != key.as_str() && folded(known) == folded(key);
+        let other = |known: &&str| *known != key.as_str() && folded(known).eq(folded(key));
         known.iter().any(other)
     };
     let mut keys = keys;
@@ -225,13 +225,12 @@ fn keys(object: &[u8]) -> Result<BTreeMap<String, &RawValue>, serde_json::Error>
 }
 
 /// A key as Go compares keys: `ſ` and the Kelvin sign fold to ASCII letters.
-fn folded(key: &str) -> String {
-    let fold = |c: char| match c {
+fn folded(key: &str) -> impl Iterator<Item = char> {
+    key.chars().map(|c| match c {
         'ſ' => 's',
         '\u{212a}' => 'k',
         other => other.to_ascii_lowercase(),
-    };
-    key.chars().map(fold).collect()
+    })
 }
 
 fn container(name: &str) -> Tie {

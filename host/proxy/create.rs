@@ -12,7 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     Proxy, Turn, forward, hooks,
     place::{Newcomer, Placed, name_taken},
-    runs::{self, NewRun, Run, Stage},
+    runs::{Fingerprint, NewRun, Run, Stage},
     target,
 };
 use crate::{
@@ -49,7 +49,7 @@ struct Creation {
     ports: Vec<String>,
     group: Option<Group>,
     /// What tells this create from others in the memory of runs.
-    digest: String,
+    fingerprint: Fingerprint,
     /// Nobody else takes the name meanwhile.
     _reserved: OwnedMutexGuard<()>,
 }
@@ -74,7 +74,7 @@ impl Proxy {
         let create = Create::read(&body)
             .map_err(|reason| Error::refused(StatusCode::BAD_REQUEST, reason.to_string()))?;
         let asked = call.query.get("name").unwrap_or_default().into_owned();
-        let digest = runs::digest(&asked, &body);
+        let fingerprint = Fingerprint::of(&asked, &body);
         let (name, reserved) = self.take_name(turn, &asked).await?;
         if asked.is_empty() {
             call.query = call.query.with("name", &name);
@@ -89,7 +89,7 @@ impl Proxy {
             ties: create.ties(),
             ports: create.ports(),
             group: create.group(),
-            digest,
+            fingerprint,
             _reserved: reserved,
         };
         let destination = self.destination(turn, &creation).await?;
@@ -180,8 +180,12 @@ impl Proxy {
     /// What is remembered of this create, unless its backend cannot be used any more.
     async fn usable_run(&self, turn: &Turn, creation: &Creation) -> Result<Option<Run>, Error> {
         let (image, client) = (&creation.image, &creation.call.client);
-        self.places.returned(&creation.digest, client);
-        while let Some(run) = self.runs.recall(image, &creation.digest, client).await? {
+        self.places.returned(&creation.fingerprint, client);
+        while let Some(run) = self
+            .runs
+            .recall(image, &creation.fingerprint, client)
+            .await?
+        {
             if turn.is_usable(&run.backend) {
                 return Ok(Some(run));
             }
@@ -296,7 +300,7 @@ impl Proxy {
         }
         if lacks_image(answer) && run.is_none_or(|run| run.is_only_pulled()) {
             let new = NewRun {
-                create: &creation.digest,
+                create: creation.fingerprint.get(),
                 backend: &placed.backend.name,
                 body: placed.body.as_deref(),
                 stage: Stage::Created,
@@ -304,7 +308,8 @@ impl Proxy {
             if let Err(error) = self.runs.remember(image, new, client).await {
                 tracing::error!(%error, "a create that waits for its image cannot be remembered");
             }
-            self.places.wait(&creation.digest, client, placed.under_way);
+            self.places
+                .wait(creation.fingerprint.get(), client, placed.under_way);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Proxy, Turn};
+use super::{Proxy, Turn, runs::Fingerprint};
 use crate::{
     backend::{Backend, Health},
     docker::{client::Client, create::Tie, group::Group},
@@ -114,9 +114,11 @@ impl Places {
     }
 
     /// Ends the waiting of a create that has come again.
-    pub(super) fn returned(&self, create: &str, client: &Client) {
-        self.waiting()
-            .remove(&(create.to_owned(), client.connection.clone()));
+    pub(super) fn returned(&self, create: &Fingerprint, client: &Client) {
+        let mut waiting = self.waiting();
+        if !waiting.is_empty() {
+            waiting.remove(&(create.get().to_owned(), client.connection.clone()));
+        }
     }
 
     /// Ends the waiting of a client that has gone.

@@ -7,6 +7,8 @@
 //! It lies in the state store, one key an image, changed by compare-and-swap: it survives a restart of flockerd, and
 //! several flockerds can share it.
 
+mod fingerprint;
+
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
@@ -15,6 +17,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub(super) use fingerprint::Fingerprint;
 
 use crate::{
     docker::{client::Client, reference::Reference},
@@ -127,10 +131,14 @@ impl Runs {
     pub(super) async fn recall(
         &self,
         image: &str,
-        create: &str,
+        create: &Fingerprint,
         client: &Client,
     ) -> Result<Option<Run>, Error> {
         let runs = self.load(image).await?.1;
+        if runs.is_empty() {
+            return Ok(None);
+        }
+        let create = create.get();
         let own = |run: &&Run| {
             run.connection == *client.connection && (run.create == create || run.create.is_empty())
         };
@@ -276,25 +284,12 @@ fn choose(runs: &[Run], client: &Client) -> Option<usize> {
         .or_else(|| runs.iter().position(free))
 }
 
-/// What tells a create from another: its name and its body.
-pub(super) fn digest(name: &str, body: &[u8]) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(name.len().to_le_bytes());
-    hasher.update(name);
-    hasher.update(body);
-    hex(&hasher.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// `run/docker.io/library/busybox:latest`
 fn key(image: &str) -> String {
     let image = Reference::parse(image).canonical();
     match image.len() <= KEY_MAX && image.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => format!("run/{image}"),
-        false => format!("run/{}", hex(&Sha256::digest(image))),
+        false => format!("run/{}", fingerprint::hex(&Sha256::digest(image))),
     }
 }
 

@@ -26,7 +26,7 @@ fn runs(state: &Arc<Memory>, open: &[&str]) -> Runs {
 }
 
 async fn recalled(runs: &Runs, create: &str, connection: &str) -> Option<String> {
-    runs.recall("app:1", create, &client(connection))
+    runs.recall("app:1", &create.into(), &client(connection))
         .await
         .unwrap()
         .map(|run| run.backend)
@@ -57,7 +57,7 @@ async fn many_clients_run_one_image_each_on_its_own_backend() {
     }
     assert_eq!(recalled(&runs, "same", "a").await.as_deref(), Some("node1"));
     let run = runs
-        .recall("app:1", "same", &client("a"))
+        .recall("app:1", &"same".into(), &client("a"))
         .await
         .unwrap()
         .unwrap();
