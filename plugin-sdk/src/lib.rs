@@ -85,6 +85,7 @@ pub use import::{body, config, flock, http, keyspace, log};
 pub mod bindings;
 mod container;
 mod export;
+mod fields;
 mod hook;
 mod import;
 pub mod json;
