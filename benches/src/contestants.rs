@@ -41,8 +41,10 @@ pub(crate) struct Setup {
     pub(crate) descriptors: u64,
 }
 
-/// Descriptors that a contestant has for other things than its clients: HAProxy's pipes above all.
-const OTHERS: u64 = 2_500;
+/// Pipes that HAProxy may have: for more streams than any work has at once, both ways.
+const PIPES: u64 = 160;
+/// Descriptors that a contestant has for other things than its clients.
+const OTHERS: u64 = 2 * PIPES + 80;
 
 impl Setup {
     /// How many clients a contestant can have, each with a connection to the daemon.

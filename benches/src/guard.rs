@@ -4,6 +4,7 @@
 //! the machine does. What a piece takes is the difference between doing many and doing few, by how many more those are.
 
 mod count;
+mod lookup;
 mod piece;
 mod record;
 
@@ -19,9 +20,11 @@ use clap::Args;
 use crate::{
     contestants::{Flock, Kind, Setup},
     daemon::{Daemon, Script},
+    lookup::WAYS,
     runtime, say,
 };
 use count::Counted;
+pub(crate) use lookup::{Lookups, run as run_lookups};
 use piece::{Piece, Target};
 use record::{Counts, Record};
 
@@ -60,7 +63,7 @@ pub(crate) fn run(guard: &Guard, setup: &Setup) -> Result<()> {
     }
     ensure!(
         !comparison.fails(),
-        "flockerd takes more instructions than recorded in {}, or others; `make guard-record` records what is meant to be",
+        "some work is not within the bounds of {}; `make guard-record` records what is meant to be",
         guard.file.display()
     );
     Ok(())
@@ -68,6 +71,15 @@ pub(crate) fn run(guard: &Guard, setup: &Setup) -> Result<()> {
 
 /// The instructions of every piece of work.
 fn count(setup: &Setup) -> Result<Counts> {
+    let mut counts = served(setup)?;
+    for (by, _) in WAYS {
+        counts.insert(format!("lookup by {by}"), lookup::each(by)?);
+    }
+    Ok(counts)
+}
+
+/// What a flockerd does for its clients, with the plugin and without.
+fn served(setup: &Setup) -> Result<Counts> {
     let runtime = runtime()?;
     let daemon = Daemon::start(setup, Script::hosts(HOSTS, CONTAINERS))?;
     let home = setup.folder.path().join("home");
@@ -82,10 +94,11 @@ fn count(setup: &Setup) -> Result<Counts> {
         let counted = runtime.block_on(Counted::start(setup, flock, kind))?;
         let target = Target::new(&counted.flockerd.address, &daemon);
         for piece in pieces {
+            let name = piece.name();
             let count = runtime.block_on(counted.each(*piece, &target));
-            let count = count.with_context(|| piece.name())?;
-            say(&format!("{}: {count}", piece.name()));
-            counts.insert(piece.name().to_owned(), count);
+            let count = count.context(name)?;
+            say(&format!("{name}: {count}"));
+            counts.insert(name.to_owned(), count);
         }
     }
     Ok(counts)

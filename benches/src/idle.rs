@@ -27,8 +27,6 @@ const FIGURES: [Figure; 3] = [
 const CROWD: usize = 64;
 /// How long buffers may take to be given back.
 const SETTLE: Duration = Duration::from_millis(300);
-/// How many descriptors a session takes, in times of a plain connection: in flockerd there are two pipes of two ends.
-const GREED: u64 = 3;
 
 /// One that has come, and is held.
 enum Guest {
@@ -38,23 +36,30 @@ enum Guest {
 
 pub(crate) fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let wanted = setup.size(10_000, 1_000);
-    let possible = setup.connections() - CROWD as u64;
-    let sessions = wanted.min(possible / GREED) as usize;
-    let clients = wanted.min(possible) as usize;
-    let mut rows = kind(setup, sessions, "idle attach sessions", true)?;
-    rows.extend(kind(setup, clients, "idle keep-alive clients", false)?);
+    // Each has a connection to the daemon, too: a client until it is answered.
+    let count = wanted.min(setup.connections());
+    let limit = match count < wanted {
+        true => format!(" (as many as {} descriptors allow)", setup.descriptors),
+        false => String::new(),
+    };
+    let mut rows = Vec::new();
+    for (what, attached) in [("attach sessions", true), ("keep-alive clients", false)] {
+        let what = format!("{count} idle {what}{limit}");
+        rows.extend(kind(setup, count as usize, &what, attached)?);
+    }
     Ok(rows)
 }
 
 fn kind(setup: &Setup, count: usize, what: &str, attached: bool) -> Result<Vec<Row>> {
     let runtime = runtime()?;
-    let daemon = Daemon::start(setup, Script::hosts(1, 1))?;
-    let daemon = daemon.addresses.first().context("no host")?.clone();
     let kinds = &Kind::PLAIN[1..];
-    interleave(setup, &format!("{count} {what}"), &FIGURES, kinds, |kind| {
+    interleave(setup, what, &FIGURES, kinds, |kind| {
         runtime.block_on(async {
-            // Memory that was used once is not missed the next time: each round has a process of its own.
-            let contestant = Contestant::start(setup, *kind, Transport::Tcp, &daemon).await?;
+            // Memory that was used once is not missed the next time, and ports rest when they were: each round has
+            // processes of its own.
+            let daemon = Daemon::start(setup, Script::hosts(1, 1))?;
+            let address = daemon.addresses.first().context("no host")?;
+            let contestant = Contestant::start(setup, *kind, Transport::Tcp, address).await?;
             sample(&contestant, count, attached).await
         })
     })

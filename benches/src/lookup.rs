@@ -31,6 +31,16 @@ const FIGURES: [(&str, Figure); 4] = [
     ),
 ];
 
+/// What the nth container is referred to as.
+type Reference = fn(usize) -> String;
+
+/// What a container can be looked up by.
+pub(crate) const WAYS: [(&str, Reference); 3] = [
+    ("id", id),
+    ("name", name),
+    ("prefix", |nth| id(nth)[..12].to_owned()),
+];
+
 /// What the child is to do.
 #[derive(Args)]
 pub(crate) struct Size {
@@ -77,26 +87,28 @@ fn child(setup: &Setup, containers: usize) -> Result<Value> {
 pub(crate) fn run(size: &Size) -> Result<()> {
     pin(size.cpu)?;
     let process = std::process::id();
-    let nodes: Vec<BackendName> = (0..100).map(|node| format!("node{node}").into()).collect();
     let index = Index::default();
     let before = memory(process)?.resident;
-    for nth in 0..size.containers {
-        let node = &nodes[nth % nodes.len()];
-        index.found(node, &id(nth), Some(&name(nth)), Stage::Running, None);
-    }
+    fill(&index, size.containers);
     let weight = memory(process)?.resident.saturating_sub(before);
-    let time = |reference: fn(usize) -> String| lookups(&index, size.containers, reference);
-    let figures = json!({
-        "id": time(id)?,
-        "name": time(name)?,
-        "prefix": time(|nth| id(nth)[..12].to_owned())?,
-        "bytes": weight as f64 / size.containers as f64,
-    });
+    let mut figures = json!({ "bytes": weight as f64 / size.containers as f64 });
+    for (by, reference) in WAYS {
+        figures[by] = lookups(&index, size.containers, reference)?.into();
+    }
     Ok(stdout().write_all(figures.to_string().as_bytes())?)
 }
 
+/// Spreads so many containers over a hundred hosts.
+pub(crate) fn fill(index: &Index, containers: usize) {
+    let nodes: Vec<BackendName> = (0..100).map(|node| format!("node{node}").into()).collect();
+    for nth in 0..containers {
+        let node = &nodes[nth % nodes.len()];
+        index.found(node, &id(nth), Some(&name(nth)), Stage::Running, None);
+    }
+}
+
 /// Nanoseconds of a lookup, over references that are spread.
-fn lookups(index: &Index, containers: usize, reference: fn(usize) -> String) -> Result<f64> {
+fn lookups(index: &Index, containers: usize, reference: Reference) -> Result<f64> {
     let spread = |nth: usize| nth.wrapping_mul(7919) % containers;
     let references: Vec<_> = (0..LOOKUPS)
         .map(spread)

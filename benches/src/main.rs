@@ -98,7 +98,7 @@ const WORK: [Work; 11] = [
     },
 ];
 
-/// Descriptors of a run with ten thousand idle sessions: flockerd takes six for each.
+/// Enough for ten thousand idle sessions, and for lists of a thousand hosts.
 const DESCRIPTORS: u64 = 131_072;
 
 /// Measures flockerd beside HAProxy and nginx
@@ -133,6 +133,8 @@ enum Part {
     Daemon(daemon::Script),
     #[command(hide = true, name = "fill-index")]
     Lookup(lookup::Size),
+    #[command(hide = true, name = "count-lookups")]
+    Lookups(guard::Lookups),
 }
 
 fn main() -> ExitCode {
@@ -149,6 +151,7 @@ fn run(cli: Cli) -> Result<()> {
     match &cli.part {
         Some(Part::Daemon(script)) => return daemon::run(script),
         Some(Part::Lookup(size)) => return lookup::run(size),
+        Some(Part::Lookups(lookups)) => return guard::run_lookups(lookups),
         Some(Part::Guard(guard)) => return guard::run(guard, &setup(&cli)?),
         None => {}
     }

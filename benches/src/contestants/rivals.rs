@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Result;
 use tempfile::TempDir;
 
-use super::{Contestant, Kind, Setup, confined, free_address};
+use super::{Contestant, Kind, PIPES, Setup, confined, free_address};
 use crate::socket::{Address, Transport};
 
 const HAPROXY: &str = include_str!("../../haproxy.cfg");
@@ -38,7 +38,8 @@ pub(super) async fn start(
     let text = text
         .replace("@FOLDER@", &folder.path().to_string_lossy())
         .replace("@CONNECTIONS@", &setup.connections().to_string())
-        .replace("@DESCRIPTORS@", &setup.descriptors.to_string());
+        .replace("@PIPES@", &PIPES.to_string())
+        .replace("@SLOTS@", &(2 * setup.descriptors).to_string());
     fs::write(&file, text)?;
     let contestant = Contestant::spawn(kind, command, address, folder)?;
     contestant.ready("/_ping").await

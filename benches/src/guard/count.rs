@@ -44,21 +44,23 @@ impl Counted {
         let (few, many) = piece.times();
         // Whatever is made once is there before.
         piece.work(target, few).await?;
+        let mut before = self.settled().await?;
         let (mut least_few, mut least_many) = (u64::MAX, u64::MAX);
         for _ in 0..ROUNDS {
-            least_few = least_few.min(self.cost(piece, target, few).await?);
-            least_many = least_many.min(self.cost(piece, target, many).await?);
+            for (times, least) in [(few, &mut least_few), (many, &mut least_many)] {
+                piece.work(target, times).await?;
+                let after = self.settled().await?;
+                *least = (*least).min(after - before);
+                before = after;
+            }
         }
         let more = least_many.saturating_sub(least_few);
         Ok(more / ((many - few) * piece.parts()))
     }
 
-    async fn cost(&self, piece: Piece, target: &Target<'_>, times: u64) -> Result<u64> {
+    async fn settled(&self) -> Result<u64> {
         sleep(SETTLE).await;
-        let before = self.instructions()?;
-        piece.work(target, times).await?;
-        sleep(SETTLE).await;
-        Ok(self.instructions()? - before)
+        self.instructions()
     }
 
     /// What all threads have executed since the start.

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// How much more than recorded is not noticed, in percent. On a busy machine counts differ by half a percent.
+/// How much more than recorded is not noticed, in percent. On a busy machine counts differ by 0.7 %.
 const TOLERANCE: f64 = 2.0;
 
 const HEAD: &str = "# Instructions in user space that flockerd's release build takes for one piece of each kind of work, as `make guard`
-# counts them with valgrind. `make guard-record` writes this file.
+# counts them with valgrind. Another compiler, C library or kind of processor gives other counts. `make guard-record`
+# writes this file.
 
 ";
 
