@@ -144,7 +144,7 @@ impl Api {
         early: Bytes,
         client: Arc<Client>,
     ) -> hyper::Result<Spoken> {
-        let talk = Arc::new(Talk::default());
+        let talk = Arc::new(Talk::new(early.is_empty()));
         let exit = Exit::default();
         let service = service_fn(|request: Request<Incoming>| {
             self.call(request, client.clone(), &talk, &exit)
@@ -171,7 +171,7 @@ impl Api {
         let parts = connection.into_parts();
         let client = End {
             socket: parts.io.into_inner().into_socket(),
-            early: parts.read_buf,
+            early: unheld(parts.read_buf),
         };
         Ok(match tunnel {
             Some(hijack) => Spoken::Left(Tunnel { client, hijack }),
@@ -214,6 +214,14 @@ impl Exit {
     async fn left(&self) -> Hijack {
         let left = || self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         poll_fn(|_| left().map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
+/// What was read ahead, without the buffer it was read into when it is nothing: empty `Bytes` keep theirs, too.
+fn unheld(early: Bytes) -> Bytes {
+    match early.is_empty() {
+        true => Bytes::new(),
+        false => early,
     }
 }
 

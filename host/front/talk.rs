@@ -43,6 +43,15 @@ pub(super) struct Talk {
 }
 
 impl Talk {
+    /// Of a connection that rests in a while unless a call begins; with `is_over` false, only after a call. tokio takes an
+    /// accepted socket for readable before anything has come, so one that is silent from the begin gets here, too.
+    pub(super) fn new(is_over: bool) -> Self {
+        Self {
+            is_over: is_over.into(),
+            ..Self::default()
+        }
+    }
+
     fn flushed(&self) {
         let rests =
             self.open.load(Ordering::Acquire) == 0 && !self.is_spoiled.load(Ordering::Acquire);
