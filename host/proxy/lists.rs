@@ -22,10 +22,10 @@ use crate::{
 use incoming::{Incoming, Show, View};
 use merged::Merged;
 
-/// How much is held of all lists together, in bytes, while they are merged.
-const WINDOWS: usize = 4 << 20;
-/// How much of one.
-const WINDOW: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
+/// About how much is held of all lists together, in bytes, while they are merged.
+const WINDOWS: usize = 1 << 20;
+/// How much of one: smaller parts cost more than they save.
+const WINDOW: std::ops::RangeInclusive<usize> = 16 << 10..=64 << 10;
 
 /// A cut of a list at an object that not every backend knows.
 pub(super) struct Cut {

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The longest container.
-const CONTAINER_MAX: usize = 64 << 20;
+const CONTAINER_MAX: usize = 16 << 20;
 /// How much is added at least to a container that has begun.
 const MORE: usize = 1 << 10;
 
