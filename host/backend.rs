@@ -50,6 +50,10 @@ pub struct Backend {
     gone: Notify,
 }
 
+/// How much of an answer is read at once at most, in bytes; an extension of the request.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadSize(pub usize);
+
 /// What became of a request that asked to leave HTTP.
 pub enum Hijacked {
     /// The daemon answered 101; the socket carries raw bytes from here, `early` having come with the head.

@@ -1,12 +1,15 @@
 //! Hosts that die, hang, come back, cut their answers or talk nonsense.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
 use crate::{
     eventually,
-    harness::{Answer, DEADLINE, FakeDocker, Flockerd, container, flock},
+    harness::{Answer, DEADLINE, FakeDocker, Flockerd, container, flock, long_list},
 };
 
 /// How long the tests let flockerd wait for one host.
@@ -175,6 +178,52 @@ fn a_daemon_that_cuts_or_garbles_its_list_is_left_out_of_it() {
         let list = in_time(|| flockerd.api().get("/containers/json").expect(200).json());
         assert_eq!(names(&list, &["a"]), 1);
     }
+}
+
+#[test]
+fn a_daemon_that_breaks_off_within_a_long_list_breaks_the_answer_off() {
+    let fakes = [FakeDocker::start(), FakeDocker::start()];
+    for (nth, fake) in fakes.iter().enumerate() {
+        let list = long_list(nth, 200);
+        let there = [list.len(), list.len() / 2][nth];
+        fake.on_query("GET /containers/json", "long", move |stream| {
+            let _ = stream.write_all(&list[..there]);
+        });
+    }
+    let flockerd = Flockerd::over_fakes(&[&fakes[0], &fakes[1]])
+        .toml("backend_timeout = \"1s\"")
+        .start();
+    let mut connection = flockerd.api().connect();
+    connection.request("GET", "/containers/json?long=1", &[], b"");
+    assert_eq!(
+        connection.head().expect(200).header("flockerd-missing"),
+        None
+    );
+    let rest = connection.until_closed();
+    assert!(
+        rest.len() > 100_000 && !rest.ends_with(b"0\r\n\r\n"),
+        "{}",
+        rest.len()
+    );
+    eventually!(flockerd.log().contains("a list of containers breaks off"));
+    flockerd.api().get("/containers/json").expect(200);
+}
+
+#[test]
+fn a_daemon_that_breaks_off_within_a_short_list_is_named_in_the_head() {
+    let fakes = [
+        FakeDocker::with(&[container('a', &["/a"])]),
+        FakeDocker::start(),
+    ];
+    let list = long_list(1, 2);
+    fakes[1].on_query("GET /containers/json", "cut", move |stream| {
+        let _ = stream.write_all(&list[..list.len() - 9]);
+    });
+    let flockerd = Flockerd::over_fakes(&[&fakes[0], &fakes[1]]).start();
+    let list = flockerd.api().get("/containers/json?cut=1").expect(200);
+    assert_eq!(list.header("flockerd-missing"), Some("node2"));
+    assert_eq!(names(&list.json(), &["a"]), 1);
+    assert!(list.header("content-length").is_some());
 }
 
 #[test]

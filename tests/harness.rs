@@ -17,7 +17,7 @@ mod scope;
 mod web;
 
 pub(crate) use clients::Client;
-pub(crate) use fake_docker::{Answer, FakeDocker, Request, container};
+pub(crate) use fake_docker::{Answer, FakeDocker, Request, container, long_list};
 pub(crate) use flockerd::{Builder, Flockerd, Front};
 pub(crate) use http::{Connection, Reply, Target};
 pub(crate) use languages::{Language, component, toolchain};

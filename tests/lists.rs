@@ -1,10 +1,10 @@
 //! Lists, totals and prunes over all hosts.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io::Write};
 
 use serde_json::{Value, json};
 
-use crate::harness::{FakeDocker, Flockerd, NODES, container, flock};
+use crate::harness::{FakeDocker, Flockerd, NODES, container, flock, long_list};
 
 #[test]
 fn ps_shows_the_containers_of_every_host() {
@@ -69,6 +69,38 @@ fn containers_are_listed_newest_first_and_cut_to_the_limit() {
     assert_eq!(ids("/containers/json"), "dcba");
     assert_eq!(ids("/v1.41/containers/json?limit=3"), "dcb");
     assert_eq!(ids("/containers/json?limit=-1"), "dcba");
+}
+
+#[test]
+fn long_lists_of_many_hosts_are_merged_in_little_memory() {
+    const HOSTS: usize = 30;
+    const CONTAINERS: usize = 200;
+    let fakes: Vec<_> = (0..HOSTS).map(|_| FakeDocker::start()).collect();
+    for (nth, fake) in fakes.iter().enumerate() {
+        let list = long_list(nth, CONTAINERS);
+        fake.on_query("GET /containers/json", "long", move |stream| {
+            let _ = stream.write_all(&list);
+        });
+    }
+    let flockerd = Flockerd::over_fakes(&fakes.iter().collect::<Vec<_>>()).start();
+    flockerd.api().get("/containers/json").expect(200);
+    flockerd.forget_peak();
+    let (before, _) = flockerd.resident();
+    let mut connection = flockerd.api().connect();
+    connection.request("GET", "/containers/json?long=1", &[], b"");
+    let list = connection.reply().expect(200);
+    let (_, peak) = flockerd.resident();
+    let (grown, whole) = (peak.saturating_sub(before), list.body.len());
+    assert!(grown < whole / 3, "{grown} bytes for a list of {whole}");
+    let list = list.json();
+    let created: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["Created"].as_u64())
+        .collect();
+    assert_eq!(created.len(), HOSTS * CONTAINERS);
+    assert!(created.is_sorted_by(|one, next| one >= next));
 }
 
 #[test]

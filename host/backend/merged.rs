@@ -9,13 +9,17 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-use super::{answer::Answer, chunks::Chunks};
+use super::{ReadSize, answer::Answer, chunks::Chunks};
 use crate::socket::Socket;
 
 /// How much is read at once to be merged.
@@ -28,7 +32,8 @@ const SMALL: usize = 4 << 10;
 /// A daemon's socket whose answers have no small chunks when they come in bulk.
 #[derive(Debug)]
 pub(super) struct Merged {
-    socket: Socket,
+    socket: Take<Socket>,
+    reads: Reads,
     answer: Answer,
     /// What is merged and not yet read.
     merged: Bytes,
@@ -39,7 +44,8 @@ pub(super) struct Merged {
 impl Merged {
     pub(super) fn new(socket: Socket) -> Self {
         Self {
-            socket,
+            socket: socket.take(u64::MAX),
+            reads: Reads::default(),
             answer: Answer::default(),
             merged: Bytes::new(),
             is_bulk: false,
@@ -48,13 +54,19 @@ impl Merged {
 
     /// The socket of a connection that has left HTTP; such an answer is never merged.
     pub(super) fn into_socket(self) -> Socket {
-        self.socket
+        self.socket.into_inner()
+    }
+
+    /// Where it is said how much is read at once.
+    pub(super) fn reads(&self) -> Reads {
+        self.reads.clone()
     }
 
     fn poll_merge(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Answer::Chunked(chunks) = &mut self.answer else {
             return Poll::Ready(Ok(()));
         };
+        self.socket.set_limit(READ_SIZE as u64);
         let mut space = Box::new_uninit_slice(READ_SIZE);
         let mut read = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
@@ -67,6 +79,7 @@ impl Merged {
     /// Reads past the merging, and follows what was read.
     fn poll_pass(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.socket.set_limit(self.reads.most());
         ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
         let read = &buf.filled()[before..];
         self.answer.follow(read);
@@ -74,6 +87,28 @@ impl Merged {
             self.is_bulk = is_bulk(chunks, read.len());
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// How much of an answer is read at once, as whoever waits for it wants it.
+#[derive(Debug, Clone)]
+pub(super) struct Reads(Arc<AtomicUsize>);
+
+impl Default for Reads {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+}
+
+impl Reads {
+    /// Lets one read bring no more than that.
+    pub(super) fn limit(&self, size: Option<ReadSize>) {
+        let most = size.map_or(usize::MAX, |ReadSize(most)| most);
+        self.0.store(most, Ordering::Relaxed);
+    }
+
+    fn most(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) as u64
     }
 }
 
@@ -109,7 +144,7 @@ impl AsyncWrite for Merged {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        Pin::new(self.socket.get_mut()).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -117,18 +152,18 @@ impl AsyncWrite for Merged {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        Pin::new(self.socket.get_mut()).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        Pin::new(self.socket.get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(self.socket.get_mut()).poll_shutdown(cx)
     }
 }

@@ -26,7 +26,10 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::{connect, merged::Merged};
+use super::{
+    connect,
+    merged::{Merged, Reads},
+};
 use crate::{
     address::Address,
     docker::{self, Body, BodyError},
@@ -101,7 +104,9 @@ impl Pool {
         if request.method() == Method::HEAD {
             return Ok(self.send_alone(request).await?.map(plain));
         }
+        let size = request.extensions().get().copied();
         while let Some(mut wire) = self.idle.take() {
+            wire.reads.limit(size);
             let spare = spare(&request);
             match wire.send(request).await {
                 Ok(response) => return Ok(self.lend(response, wire)),
@@ -112,6 +117,7 @@ impl Pool {
             }
         }
         let mut wire = Box::new(Wire::new(self.dial().await?).await?);
+        wire.reads.limit(size);
         let response = wire.send(request).await;
         let response = response.map_err(TrySendError::into_error)?;
         Ok(self.lend(response, wire))
@@ -166,16 +172,19 @@ impl Pool {
 struct Wire {
     sender: SendRequest<Body>,
     connection: Connection<TokioIo<Merged>, Body>,
+    reads: Reads,
     is_open: bool,
 }
 
 impl Wire {
     async fn new(socket: Socket) -> Result<Self, SendError> {
-        let socket = TokioIo::new(Merged::new(socket));
-        let (sender, connection) = http1::handshake(socket).await?;
+        let socket = Merged::new(socket);
+        let reads = socket.reads();
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         Ok(Self {
             sender,
             connection,
+            reads,
             is_open: true,
         })
     }

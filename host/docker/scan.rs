@@ -1,16 +1,16 @@
 //! One pass over the bytes of a JSON object or list that finds where its items and some of their members are.
 //!
 //! Brackets and strings are followed, 64 bytes at a time; what stands between them is not looked at, so an answer that is
-//! cut or is no JSON is noticed, and a wrong number deep inside an item is not.
+//! cut or is no JSON is noticed, and a wrong number deep inside an item is not. A list may come in parts.
 
 mod marks;
+mod names;
+mod object;
 #[cfg(test)]
 mod tests;
 
-use marks::{BLOCK, Marks, Strings};
-
-/// How deep brackets may be nested, as in serde.
-const DEPTH_MAX: u32 = 128;
+pub use names::Names;
+use object::Scan;
 
 /// Where something stands in a text shorter than 4 GiB, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,10 +76,16 @@ pub struct Broken {
 /// # Errors
 /// [`Broken`] when the text is not a list of objects.
 pub fn list<const N: usize>(text: &[u8], names: [&str; N]) -> Result<Vec<Item<N>>, Broken> {
-    match text.trim_ascii() {
-        b"null" => Ok(Vec::new()),
-        _ => Scan::new(text, names, 2).run(),
+    if u32::try_from(text.len()).is_err() {
+        return Err(broken("more than 4 GiB", 0));
     }
+    let names = Names::new(names);
+    let (mut list, mut at, mut found) = (List::default(), 0, Vec::new());
+    while let Some(item) = list.next(text, &mut at, &names)? {
+        found.push(item);
+    }
+    list.end(text, at)?;
+    Ok(found)
 }
 
 /// An object, with the members of these names.
@@ -87,204 +93,83 @@ pub fn list<const N: usize>(text: &[u8], names: [&str; N]) -> Result<Vec<Item<N>
 /// # Errors
 /// [`Broken`] when the text is not an object.
 pub fn object<const N: usize>(text: &[u8], names: [&str; N]) -> Result<Item<N>, Broken> {
-    let found = Scan::new(text, names, 1).run()?;
-    found.into_iter().next().ok_or(Broken {
-        what: "no object",
-        at: 0,
-    })
+    let start = past_blanks(text, 0);
+    let item = Scan::new(text, start, &Names::new(names)).run()?;
+    let item = item.ok_or(broken("the end", text.len()))?;
+    let end = past_blanks(text, item.span.end());
+    match end == text.len() {
+        true => Ok(item),
+        false => Err(broken("a second text", end)),
+    }
 }
 
-struct Scan<'a, const N: usize> {
-    text: &'a [u8],
-    names: [&'a str; N],
-    /// How many brackets are open inside an item.
-    level: u32,
-    depth: u32,
-    /// Which brackets are open: a set bit is a brace, the last opened is the lowest.
-    open: u128,
-    /// Where a string began that stands directly in an item.
-    string: Option<usize>,
-    /// The member whose value is awaited, and where that begins.
-    awaited: Option<(usize, usize)>,
-    /// Where the last thing ended that stands directly in the list.
-    passed: usize,
-    item: Item<N>,
-    found: Vec<Item<N>>,
+/// How far one is in a list that comes in parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum List {
+    #[default]
+    Begin,
+    /// Behind the bracket.
+    Opened,
+    /// Behind an item.
+    Item,
+    /// Behind a comma.
+    Comma,
+    Over,
 }
 
-impl<'a, const N: usize> Scan<'a, N> {
-    fn new(text: &'a [u8], names: [&'a str; N], level: u32) -> Self {
-        Self {
-            text,
-            names,
-            level,
-            depth: 0,
-            open: 0,
-            string: None,
-            awaited: None,
-            passed: 0,
-            item: Item {
-                span: Span::default(),
-                members: [Span::default(); N],
-            },
-            found: Vec::new(),
-        }
-    }
-
-    fn run(mut self) -> Result<Vec<Item<N>>, Broken> {
-        if u32::try_from(self.text.len()).is_err() {
-            return Err(broken("more than 4 GiB", 0));
-        }
-        let (blocks, rest) = self.text.as_chunks::<BLOCK>();
-        let mut strings = Strings::default();
-        for (nth, block) in blocks.iter().enumerate() {
-            self.block(nth * BLOCK, Marks::of(block, &mut strings))?;
-        }
-        let mut last = [b' '; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        self.block(blocks.len() * BLOCK, Marks::of(&last, &mut strings))?;
-        let end = self.text.len();
-        if self.depth > 0 || strings.inside != 0 || self.passed == 0 {
-            return Err(broken("the end", end));
-        }
-        self.nothing_until(end)?;
-        Ok(self.found)
-    }
-
-    /// Follows the marks of a block. Strings deep inside an item do not matter.
-    fn block(&mut self, start: usize, marks: Marks) -> Result<(), Broken> {
-        let mut ahead = u64::MAX;
+impl List {
+    /// The next object of the part of a list that begins at `at`, which moves behind it. None when it has not come whole,
+    /// or the list is over: what lies behind `at` belongs before the next part.
+    ///
+    /// # Errors
+    /// [`Broken`] when this is not a list of objects.
+    pub fn next<const N: usize>(
+        &mut self,
+        text: &[u8],
+        at: &mut usize,
+        names: &Names<'_, N>,
+    ) -> Result<Option<Item<N>>, Broken> {
         loop {
-            let strings = if self.depth > self.level {
-                0
-            } else {
-                marks.quotes
+            *at = past_blanks(text, *at);
+            let Some(byte) = text.get(*at) else {
+                return Ok(None);
             };
-            let next = (marks.brackets | strings) & ahead;
-            if next == 0 {
-                return Ok(());
-            }
-            self.mark(start + next.trailing_zeros() as usize)?;
-            // All above the lowest set bit.
-            ahead = !(next ^ (next - 1));
+            *self = match (*self, byte) {
+                (Self::Opened | Self::Comma, b'{') => {
+                    let item = Scan::new(text, *at, names).run()?;
+                    if let Some(item) = &item {
+                        (*self, *at) = (Self::Item, item.span.end());
+                    }
+                    return Ok(item);
+                }
+                (Self::Begin, b'n') if b"null".starts_with(text[*at..].trim_ascii_end()) => {
+                    return Ok(None);
+                }
+                (Self::Begin, b'[') => Self::Opened,
+                (Self::Item, b',') => Self::Comma,
+                (Self::Opened | Self::Item, b']') => Self::Over,
+                _ => return Err(broken("what is no list of objects", *at)),
+            };
+            *at += 1;
         }
     }
 
-    fn mark(&mut self, at: usize) -> Result<(), Broken> {
-        match self.text[at] {
-            b'"' => self.quote(at),
-            bracket @ (b'{' | b'[') => self.opens(at, bracket),
-            bracket => self.closes(at, bracket),
+    /// Checks that nothing is missing behind the last part.
+    ///
+    /// # Errors
+    /// [`Broken`] when something is.
+    pub fn end(&self, text: &[u8], at: usize) -> Result<(), Broken> {
+        match (self, text[at..].trim_ascii()) {
+            (Self::Over, b"") | (Self::Begin, b"null") => Ok(()),
+            _ => Err(broken("the end", text.len())),
         }
     }
+}
 
-    fn quote(&mut self, at: usize) -> Result<(), Broken> {
-        if self.depth != self.level {
-            return Err(broken("a string that is no object", at));
-        }
-        match self.string.take() {
-            None => self.string = Some(at),
-            Some(start) if self.awaited.is_some_and(|(_, value)| value == start) => {
-                self.value_ends(at + 1);
-            }
-            Some(start) => self.key(start + 1, at),
-        }
-        Ok(())
-    }
-
-    /// Awaits the value of a member that was asked for. A string that no colon follows is a value.
-    fn key(&mut self, start: usize, end: usize) {
-        let key = &self.text[start..end];
-        let named = |name: &&str| name.as_bytes() == key;
-        let Some(member) = self.names.iter().position(named) else {
-            return;
-        };
-        let colon = self.past_blanks(end + 1);
-        if self.text.get(colon) != Some(&b':') {
-            return;
-        }
-        let value = self.past_blanks(colon + 1);
-        self.awaited = Some((member, value));
-        if !matches!(self.text.get(value), Some(b'"' | b'{' | b'[')) {
-            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
-            let length = self.text[value..].iter().position(ends);
-            self.value_ends(value + length.unwrap_or_default());
-        }
-    }
-
-    fn past_blanks(&self, from: usize) -> usize {
-        let rest = self.text.get(from..).unwrap_or_default();
-        from + rest.len() - rest.trim_ascii_start().len()
-    }
-
-    fn value_ends(&mut self, end: usize) {
-        if let Some((member, start)) = self.awaited.take() {
-            self.item.members[member] = Span::new(start, end);
-        }
-    }
-
-    fn opens(&mut self, at: usize, bracket: u8) -> Result<(), Broken> {
-        self.depth += 1;
-        self.open = self.open << 1 | u128::from(bracket == b'{');
-        if self.depth > DEPTH_MAX {
-            return Err(broken("too many brackets", at));
-        }
-        if self.depth > self.level {
-            return Ok(());
-        }
-        let is_item = self.depth == self.level;
-        if is_item != (bracket == b'{') {
-            return Err(broken("a bracket that is not expected", at));
-        }
-        if self.depth == 1 && self.passed > 0 {
-            return Err(broken("a second text", at));
-        }
-        if is_item && !self.found.is_empty() {
-            self.comma_until(at)?;
-        } else {
-            self.nothing_until(at)?;
-        }
-        self.passed = at + 1;
-        self.item.span = Span::new(at, at);
-        self.item.members = [Span::default(); N];
-        Ok(())
-    }
-
-    fn closes(&mut self, at: usize, bracket: u8) -> Result<(), Broken> {
-        let is_brace = self.open & 1 == 1;
-        if self.depth == 0 || is_brace != (bracket == b'}') {
-            return Err(broken("a bracket that is not expected", at));
-        }
-        if self.depth < self.level {
-            self.nothing_until(at)?;
-        }
-        self.depth -= 1;
-        self.open >>= 1;
-        if self.depth == self.level {
-            self.value_ends(at + 1);
-        } else if self.depth < self.level {
-            self.passed = at + 1;
-            if is_brace {
-                self.item.span = Span::new(self.item.span.start(), at + 1);
-                self.found.push(self.item);
-            }
-        }
-        Ok(())
-    }
-
-    fn nothing_until(&self, at: usize) -> Result<(), Broken> {
-        match self.text[self.passed..at].trim_ascii() {
-            b"" => Ok(()),
-            _ => Err(broken("what is no object", self.passed)),
-        }
-    }
-
-    fn comma_until(&self, at: usize) -> Result<(), Broken> {
-        match self.text[self.passed..at].trim_ascii() {
-            b"," => Ok(()),
-            _ => Err(broken("no comma", self.passed)),
-        }
-    }
+fn past_blanks(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let blanks = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
+    from + blanks.count()
 }
 
 fn broken(what: &'static str, at: usize) -> Broken {

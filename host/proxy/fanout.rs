@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response};
 
 use super::Turn;
 use crate::{
@@ -23,8 +23,8 @@ pub(super) const PATIENT: Duration = Duration::from_secs(24 * 3600);
 const MISSING: HeaderName = HeaderName::from_static("flockerd-missing");
 
 /// What the backends answered, in their order.
-pub(super) struct Answers {
-    pub(super) ok: Vec<(Arc<Backend>, Bytes)>,
+pub(super) struct Answers<T = Bytes> {
+    pub(super) ok: Vec<(Arc<Backend>, T)>,
     /// Answers with an error status: they count only when there is no good one.
     refused: Vec<Response<Body>>,
     /// Backends that gave no answer in time.
@@ -37,20 +37,33 @@ pub(super) async fn ask(
     limit: Duration,
     request: impl Fn(&Backend) -> Result<Request<Body>, Error>,
 ) -> Result<Answers, Error> {
+    each(backends, limit, request, |backend, body| async move {
+        collect(&backend, body).await
+    })
+    .await
+}
+
+/// Sends a request to each of the backends and lets `take` make something of each good answer, within the limit.
+pub(super) async fn each<T, F>(
+    backends: impl IntoIterator<Item = &Arc<Backend>>,
+    limit: Duration,
+    request: impl Fn(&Backend) -> Result<Request<Body>, Error>,
+    take: impl Fn(Arc<Backend>, Body) -> F,
+) -> Result<Answers<T>, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let asked = backends.into_iter().map(|backend| {
         let request = request(backend);
-        async move { Ok::<_, Error>((backend.clone(), one(backend, limit, request?).await)) }
+        let take = &take;
+        async move { Ok::<_, Error>((backend.clone(), one(backend, limit, request?, take).await)) }
     });
-    let mut answers = Answers {
-        ok: Vec::new(),
-        refused: Vec::new(),
-        missing: Vec::new(),
-    };
+    let mut answers = Answers::default();
     for answer in join_all(asked).await {
         let (backend, answer) = answer?;
         match answer {
-            Ok((status, body)) if status.is_success() => answers.ok.push((backend, body)),
-            Ok((status, body)) => answers.refused.push(docker::message::json(status, body)),
+            Ok(Answer::Good(taken)) => answers.ok.push((backend, taken)),
+            Ok(Answer::Refusal(refusal)) => answers.refused.push(refusal),
             Err(error) => {
                 // That it is down was said when it went.
                 match backend.status().health {
@@ -68,41 +81,64 @@ pub(super) async fn ask(
     Ok(answers)
 }
 
-async fn one(
-    backend: &Backend,
+/// What one backend answered.
+enum Answer<T> {
+    Good(T),
+    Refusal(Response<Body>),
+}
+
+async fn one<T, F>(
+    backend: &Arc<Backend>,
     limit: Duration,
     request: Request<Body>,
-) -> Result<(StatusCode, Bytes), Error> {
+    take: &impl Fn(Arc<Backend>, Body) -> F,
+) -> Result<Answer<T>, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     if backend.status().health == Health::Down {
         return Err(Error::backend(&backend.name, &backend.status().reason));
     }
     let answer = async {
         let response = backend.send(request).await?;
-        let status = response.status();
-        let body = docker::collect(response.into_body(), ANSWER_MAX).await;
-        body.map(|body| (status, body))
-            .map_err(|reason| Error::backend(&backend.name, reason))
+        let (status, body) = (response.status(), response.into_body());
+        if status.is_success() {
+            return take(backend.clone(), body).await.map(Answer::Good);
+        }
+        let body = collect(backend, body).await?;
+        Ok(Answer::Refusal(docker::message::json(status, body)))
     };
-    let late = |_| {
-        backend.mark_late();
-        Err(Error::backend(
-            &backend.name,
-            format!("no answer within {limit:?}"),
-        ))
-    };
+    let late = |_| Err(late(backend, limit));
     tokio::time::timeout(limit, answer)
         .await
         .unwrap_or_else(late)
 }
 
-impl Answers {
-    /// Many answers as one.
-    pub(super) fn join(all: Vec<Result<Self, Error>>) -> Result<Self, Error> {
-        let mut joined = Self {
+/// Notes that a backend did not answer in time.
+pub(super) fn late(backend: &Backend, limit: Duration) -> Error {
+    backend.mark_late();
+    Error::backend(&backend.name, format!("no answer within {limit:?}"))
+}
+
+async fn collect(backend: &Backend, body: Body) -> Result<Bytes, Error> {
+    let body = docker::collect(body, ANSWER_MAX).await;
+    body.map_err(|reason| Error::backend(&backend.name, reason))
+}
+
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self {
             ok: Vec::new(),
             refused: Vec::new(),
             missing: Vec::new(),
-        };
+        }
+    }
+}
+
+impl<T> Answers<T> {
+    /// Many answers as one.
+    pub(super) fn join(all: Vec<Result<Self, Error>>) -> Result<Self, Error> {
+        let mut joined = Self::default();
         for answers in all {
             let answers = answers?;
             joined.ok.extend(answers.ok);

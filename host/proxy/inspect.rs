@@ -52,7 +52,7 @@ fn mark(container: &str, backend: &str) -> Option<String> {
         .ok()?
         .members;
     let labels = labels.moved(config.start());
-    let edit = Edit::label(container, config, labels);
+    let edit = Edit::label(container.as_bytes(), config, labels);
     Some(Mark::new(backend).labelled(container, edit))
 }
 

@@ -1,9 +1,13 @@
 //! `GET /containers/json`: every backend's list as one.
 
+mod incoming;
+mod listed;
 pub(super) mod mark;
 mod merged;
 
-use http::{Response, StatusCode};
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode};
 
 use super::{
     Proxy, Turn,
@@ -11,10 +15,17 @@ use super::{
     forward, items,
 };
 use crate::{
+    backend::{Backend, ReadSize},
     docker::{Body, call::Call, edit, filters, message, query::Query},
     error::Error,
 };
+use incoming::{Incoming, Show, View};
 use merged::Merged;
+
+/// About how much is held of all lists together, in bytes, while they are merged.
+const WINDOWS: usize = 1 << 20;
+/// How much of one: smaller parts cost more than they save.
+const WINDOW: std::ops::RangeInclusive<usize> = 16 << 10..=64 << 10;
 
 /// A cut of a list at an object that not every backend knows.
 pub(super) struct Cut {
@@ -48,19 +59,52 @@ impl Proxy {
             // The cut is made here, so the daemons must not limit before it. A limit implies all states.
             call.query = call.query.without("limit").with("all", "1");
         }
-        let mut answers = self.ask_lists(turn, &mut call).await?;
+        let view = View {
+            cuts,
+            show: self.show(),
+        };
+        let mut answers = self.open_lists(turn, call, view).await?;
         if let Some(refusal) = answers.refusal() {
             return refusal;
         }
-        let mut merged = Merged::default();
-        for (backend, body) in std::mem::take(&mut answers.ok) {
-            let kept = |created| cuts.iter().all(|cut| cut.keeps(created));
-            merged.take(&backend.name, body, kept, |id, container| {
-                self.published.as_ref()?.show_listed(id, container)
-            })?;
-        }
-        let body = merged.body(limit.unwrap_or(usize::MAX));
-        Ok(answers.mark(message::streamed(StatusCode::OK, body)))
+        let lists = std::mem::take(&mut answers.ok).into_iter();
+        let merged = Merged::new(
+            lists.map(|(_, list)| list).collect(),
+            limit.unwrap_or(usize::MAX),
+            self.settings.backend_timeout,
+        );
+        Ok(answers.mark(message::streamed(StatusCode::OK, merged.body())))
+    }
+
+    /// Asks every backend that a call's filters concern for its list, and reads the first part of it.
+    async fn open_lists(
+        &self,
+        turn: &Turn,
+        mut call: Call,
+        view: View,
+    ) -> Result<Answers<Incoming>, Error> {
+        let concerned = turn.selected(&mut call.query);
+        let window = WINDOWS / concerned.len().max(1);
+        let window = window.clamp(*WINDOW.start(), *WINDOW.end());
+        let view = Arc::new(view);
+        let request = |_: &Backend| -> Result<Request<Body>, Error> {
+            let mut request = forward::request(turn, call.copy())?;
+            request.extensions_mut().insert(ReadSize(window));
+            Ok(request)
+        };
+        let limit = self.settings.backend_timeout;
+        fanout::each(&concerned, limit, request, |backend, body| {
+            Incoming::new(backend, body, view.clone()).fill(window)
+        })
+        .await
+    }
+
+    /// What shows published ports in lists.
+    fn show(&self) -> Option<Box<Show>> {
+        let published = self.published.clone()?;
+        Some(Box::new(move |id, container| {
+            published.show_listed(id, container)
+        }))
     }
 
     /// Asks every backend that a call's filters concern for its list.

@@ -15,7 +15,7 @@ mod request;
 mod usual;
 
 pub(crate) use request::Request;
-pub(crate) use usual::container;
+pub(crate) use usual::{container, long_list};
 
 /// How one request is answered.
 #[derive(Clone)]
@@ -103,6 +103,32 @@ impl FakeDocker {
             .lock()
             .unwrap()
             .insert(0, (line.to_owned(), answer));
+    }
+
+    /// Scripts the answer to requests whose query has this in it; the connection is closed after it. Others are answered
+    /// as usual.
+    pub(crate) fn on_query(
+        &self,
+        line: &str,
+        query: &'static str,
+        answer: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+    ) {
+        let usual = Arc::downgrade(&self.shared);
+        self.on(
+            line,
+            Answer::talk(move |request, mut stream| {
+                if request.target.contains(query) {
+                    return answer(&mut stream);
+                }
+                let Some(shared) = usual.upgrade() else {
+                    return;
+                };
+                let usual = usual::answer(&shared.containers.lock().unwrap(), request);
+                if let Answer::Json(status, body) = usual {
+                    write_json(&mut stream, request, status, &body);
+                }
+            }),
+        );
     }
 
     /// Lets gated answers go.

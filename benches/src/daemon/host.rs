@@ -100,12 +100,14 @@ fn container(id: &str, environment: &[String]) -> Value {
     })
 }
 
-/// A container as lists show it, about 1 KB.
+/// A container as lists show it, about 1 KB. Lists begin with the newest, as daemons' do, and no host's are all newer than
+/// another's.
 fn listed(host: usize, nth: usize) -> Value {
+    let created = 1_700_000_000 - nth * 1009 - host * 31 % 1009;
     json!({
         "Id": id(host, nth), "Names": [format!("/service-{host}-{nth}")], "Image": "registry.example.com/team/service:1.2.3",
         "ImageID": "sha256:27a71e19c95622dce4d60d4a3264ec8b1e1d4c3a44a1cb4bd8f7d3d9ec2f4c5a",
-        "Command": "/usr/local/bin/service --config /etc/service.toml", "Created": 1_700_000_000 + nth,
+        "Command": "/usr/local/bin/service --config /etc/service.toml", "Created": created,
         "Ports": [{"IP": "0.0.0.0", "PrivatePort": 8080, "PublicPort": 30_000 + nth, "Type": "tcp"}],
         "Labels": {"com.example.team": "web", "com.example.service": "frontend", "com.example.version": "1.2.3",
             "org.opencontainers.image.source": "https://git.example.com/team/service",

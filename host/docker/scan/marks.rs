@@ -23,20 +23,23 @@ pub(super) struct Strings {
 }
 
 impl Marks {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(block: &[u8; BLOCK], strings: &mut Strings) -> Self {
-        let (mut quotes, mut backslashes, mut brackets) = (0, 0, 0);
+        let (mut quotes, mut brackets) = (0, 0);
+        let mut backslash = u8x16::ZERO;
         for (nth, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
             let bytes = u8x16::new(*bytes);
             let is = |bytes: u8x16, byte| bytes.simd_eq(u8x16::splat(byte));
             let bits = |found: u8x16| u64::from(found.to_bitmask() as u16) << (16 * nth);
             quotes |= bits(is(bytes, b'"'));
-            backslashes |= bits(is(bytes, b'\\'));
+            backslash |= is(bytes, b'\\');
             // One bit tells square brackets from braces.
             let braced = bytes | u8x16::splat(b'{' ^ b'[');
             brackets |= bits(is(braced, b'{') | is(braced, b'}'));
         }
-        quotes &= !strings.escaped(backslashes);
+        if backslash.to_bitmask() != 0 || strings.escaped != 0 {
+            quotes &= !strings.escaped(backslashes(block));
+        }
         let inside = prefix_xor(quotes) ^ strings.inside;
         strings.inside = ((inside as i64) >> 63) as u64;
         Self {
@@ -44,6 +47,15 @@ impl Marks {
             brackets: brackets & !inside,
         }
     }
+}
+
+/// Where the backslashes are; few blocks have any.
+#[cold]
+fn backslashes(block: &[u8; BLOCK]) -> u64 {
+    let bits = block.iter().enumerate();
+    bits.fold(0, |bits, (nth, byte)| {
+        bits | u64::from(*byte == b'\\') << nth
+    })
 }
 
 impl Strings {

@@ -92,3 +92,32 @@ fn nothing_depends_on_where_blocks_end() {
         }
     }
 }
+
+/// Reads a list in parts of this length, as whoever receives it does.
+fn in_parts(text: &str, length: usize) -> Result<Vec<String>, Broken> {
+    let (mut list, mut begun, mut found) = (List::default(), Vec::new(), Vec::new());
+    for part in text.as_bytes().chunks(length) {
+        begun.extend_from_slice(part);
+        let mut at = 0;
+        while let Some(item) = list.next(&begun, &mut at, &Names::new(["Id"]))? {
+            let member = String::from_utf8_lossy(item.members[0].of(&begun));
+            found.push(member.into_owned());
+        }
+        begun.drain(..at);
+    }
+    list.end(&begun, 0)?;
+    Ok(found)
+}
+
+#[test]
+fn a_list_may_come_in_parts() {
+    let text = " [ {\"x\":[\"]\"],\"Id\":\"a\\\"}\"} , {\"Id\":12,\"y\":{\"Id\":1}},{}\n]\n";
+    for length in 1..=text.len() {
+        let found = in_parts(text, length).unwrap();
+        assert_eq!(found, ["\"a\\\"}\"", "12", ""], "{length}");
+        assert_eq!(in_parts("null\n", length), Ok(Vec::new()));
+        for broken in ["[{}", "[{}] x", "nul", "[{},]", "[{}{}]", "", "nil"] {
+            assert!(in_parts(broken, length).is_err(), "{broken} by {length}");
+        }
+    }
+}

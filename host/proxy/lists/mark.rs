@@ -51,16 +51,16 @@ impl Edit {
     }
 
     /// Where the label goes in an object that may have labels.
-    pub(in crate::proxy) fn label(text: &str, object: Span, labels: Span) -> Self {
-        let (written, inside) = (labels.within(text), labels.end());
+    pub(in crate::proxy) fn label(text: &[u8], object: Span, labels: Span) -> Self {
+        let (written, inside) = (labels.of(text), labels.end());
         if labels.is_empty() {
             let end = object.end() - 1;
-            return match is_empty(object.within(text)) {
+            return match is_empty(object.of(text)) {
                 true => Self::at(end, &(r#""Labels":{"#, "}")),
                 false => Self::at(end, &(r#","Labels":{"#, "}")),
             };
         }
-        if !written.starts_with('{') {
+        if !written.starts_with(b"{") {
             return Self {
                 place: labels,
                 around: &("{", "}"),
@@ -77,11 +77,11 @@ impl Edit {
     }
 
     /// Where the name goes in a listed container, and what of its first name or its id begins it.
-    pub(super) fn name(text: &str, container: Span, names: Span, id: Span) -> (Self, Span) {
-        let written = names.within(text);
-        let short = match id.within(text).get(..SHORT) {
-            Some(short) => Span::new(id.start(), id.start() + short.len()),
-            None => id,
+    pub(super) fn name(text: &[u8], container: Span, names: Span, id: Span) -> (Self, Span) {
+        let written = names.of(text);
+        let short = match id.of(text).get(..SHORT) {
+            Some(short) if short.is_ascii() => Span::new(id.start(), id.start() + SHORT),
+            _ => id,
         };
         if names.is_empty() {
             let edit = Self::at(container.end() - 1, &(r#","Names":["/"#, "\"]"));
@@ -91,7 +91,7 @@ impl Edit {
             place: names,
             around: &("[\"/", "\"]"),
         };
-        if !written.starts_with('[') {
+        if !written.starts_with(b"[") {
             return (whole, short);
         }
         let end = names.end() - 1;
@@ -104,12 +104,13 @@ impl Edit {
 }
 
 /// True of `{}` and `[]`.
-fn is_empty(written: &str) -> bool {
-    written[1..written.len() - 1].trim().is_empty()
+fn is_empty(written: &[u8]) -> bool {
+    written[1..written.len() - 1].trim_ascii().is_empty()
 }
 
 /// The label that somebody else gave the container, name and value.
-fn known_label(labels: &str) -> Option<Span> {
+fn known_label(labels: &[u8]) -> Option<Span> {
+    let labels = std::str::from_utf8(labels).ok()?;
     if !labels.contains(QUOTED) {
         return None;
     }
@@ -120,13 +121,13 @@ fn known_label(labels: &str) -> Option<Span> {
 }
 
 /// The first item of an array, without its quotes, if it is a string.
-fn first_string(array: &str) -> Option<Span> {
-    let rest = array[1..].trim_start().strip_prefix('"')?;
+fn first_string(array: &[u8]) -> Option<Span> {
+    let rest = array[1..].trim_ascii_start().strip_prefix(b"\"")?;
     let start = array.len() - rest.len();
     let mut escaped = false;
-    let end = rest.bytes().position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
+    let end = rest.iter().position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
         ends
     });
     end.map(|end| Span::new(start, start + end))

@@ -1,243 +1,260 @@
-//! The containers of all backends as one list, written while it is sent.
+//! The containers of all backends as one list, written while they come.
 //!
-//! The order is that of all containers, and a backend that breaks off must be named in the head. So every answer is
-//! there, as its daemon wrote it, before the first byte is sent; nothing is copied until its turn has come.
+//! Daemons send their newest first, so the newest of all is the newest of those that stand first, as soon as every list
+//! that goes on has one there. What cannot be written yet is not read further: little more than a window of each list is
+//! held. A list that is out of order comes out whole, and in order as far as a window reaches.
+//!
+//! What is known before the first byte is sent is told in the head. A backend that breaks off later breaks the answer
+//! off, as a daemon would: it must not look whole.
 
 #[cfg(test)]
 mod tests;
 
 use std::{
     cmp::Reverse,
+    collections::{BinaryHeap, HashSet, binary_heap::PeekMut},
+    mem,
     pin::Pin,
-    task::{Context, Poll},
-    vec,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::{Body as HttpBody, Frame};
+use tokio::time::{Instant, Sleep, sleep};
 
-use super::mark::{Edit, Mark};
+use super::{incoming::Incoming, listed::Listed};
 use crate::{
-    docker::{
-        Body, BodyError,
-        scan::{self, Item, Span},
-    },
+    docker::{self, Body, BodyError},
     error::Error,
-    proxy::items,
+    proxy::fanout,
 };
 
 /// About how much is written at once.
 const PIECE: usize = 64 << 10;
-/// What is read of a listed container.
-const READ: [&str; 4] = ["Id", "Created", "Names", "Labels"];
+/// A list that is there and no longer than this is sent with its length.
+const SHORT: usize = 256 << 10;
 
-/// The answers, and the containers in them.
-#[derive(Default)]
+/// The list of all.
 pub(super) struct Merged {
-    sources: Vec<Source>,
-    containers: Vec<Listed>,
+    lists: Vec<Incoming>,
+    /// The first container of each list.
+    heads: BinaryHeap<Head>,
+    /// The lists whose first container is not known.
+    dry: Vec<u32>,
+    written: Written,
+    /// How many containers are still to be listed.
+    left: usize,
+    piece: Vec<u8>,
+    is_begun: bool,
+    is_over: bool,
+    patience: Patience,
 }
 
-/// An answer, and how its backend is told.
-struct Source {
-    text: Bytes,
-    mark: Mark,
-}
-
-/// Where a container is, and what is written into it.
-struct Listed {
-    /// In seconds since the epoch.
+/// The first container of a list; the greatest is listed next.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
     created: i64,
-    source: u32,
-    span: Span,
-    /// Without its quotes.
-    id: Span,
-    /// What the added name begins with.
-    name: Span,
-    names: Edit,
-    labels: Edit,
+    /// The first bytes of its id.
+    id: Reverse<u64>,
+    list: Reverse<u32>,
+}
+
+impl Head {
+    fn new(list: u32, listed: &Listed) -> Self {
+        Self {
+            created: listed.created,
+            id: Reverse(listed.begin),
+            list: Reverse(list),
+        }
+    }
 }
 
 impl Merged {
-    /// Takes those containers of a backend's answer that are `kept` by their creation. What `show` returns for an id and
-    /// a container is listed instead.
-    ///
-    /// # Errors
-    /// [`Error::BadAnswer`] when it is not a list of containers.
-    pub(super) fn take(
-        &mut self,
-        backend: &str,
-        body: Bytes,
-        kept: impl Fn(i64) -> bool,
-        show: impl Fn(&str, &str) -> Option<String>,
-    ) -> Result<(), Error> {
-        let text = items::text(backend, &body)?;
-        let found = items::scan(backend, text, READ)?;
-        self.containers.reserve(found.len());
-        let mut shown = Vec::new();
-        for item in found {
-            let listed = self.read(backend, text, &item)?;
-            let (id, whole) = (listed.id.within(text), listed.span.within(text));
-            if !kept(listed.created) {
-                continue;
+    /// At most `limit` containers of these lists. None of them may take longer than `patience` for its next part.
+    pub(super) fn new(lists: Vec<Incoming>, limit: usize, patience: Duration) -> Self {
+        Self {
+            dry: (0..lists.len() as u32).collect(),
+            heads: BinaryHeap::with_capacity(lists.len()),
+            lists,
+            written: Written::default(),
+            left: limit,
+            piece: vec![b'['],
+            is_begun: false,
+            is_over: false,
+            patience: Patience::new(patience),
+        }
+    }
+
+    /// The list as a body, of known length if it is there and short.
+    pub(super) fn body(mut self) -> Body {
+        let there = self.lists.iter().map(Incoming::rest).sum::<Option<usize>>();
+        let now = &mut Context::from_waker(Waker::noop());
+        if there.is_some_and(|length| length <= SHORT)
+            && let Poll::Ready(Ok(whole)) = self.poll_piece(now, usize::MAX)
+        {
+            return docker::full(whole);
+        }
+        self.boxed_unsync()
+    }
+
+    /// The next piece of about this size, or all that is left.
+    fn poll_piece(&mut self, cx: &mut Context<'_>, size: usize) -> Poll<Result<Bytes, Error>> {
+        while self.piece.len() < size && !self.is_over {
+            if self.left > 0 {
+                ready!(self.poll_heads(cx))?;
             }
-            match show(id, whole) {
-                Some(container) => shown.push(container),
-                None => self.containers.push(listed),
+            match self.left == 0 || self.heads.is_empty() {
+                true => self.end(),
+                false => self.write(),
             }
         }
-        self.add(backend, body);
-        for container in shown {
-            let item = scan::object(container.as_bytes(), READ);
-            let item = item.map_err(|reason| items::bad(backend, reason))?;
-            let listed = self.read(backend, &container, &item)?;
-            self.containers.push(listed);
-            self.add(backend, container.into());
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, backend: &str, text: Bytes) {
-        let mark = Mark::new(backend);
-        self.sources.push(Source { text, mark });
-    }
-
-    /// A container of the source that is added next.
-    fn read(&self, backend: &str, text: &str, item: &Item<4>) -> Result<Listed, Error> {
-        let [id, created, names, labels] = item.members;
-        let quoted = id.within(text).starts_with('"') && id.end() - id.start() > 1;
-        if !quoted {
-            return Err(items::bad(backend, "a container without an id"));
-        }
-        let created = match created.is_empty() {
-            true => 0,
-            false => items::read(backend, created.within(text))?,
+        let next = match self.is_over {
+            true => Vec::new(),
+            false => Vec::with_capacity(size + size / 8),
         };
-        let id = Span::new(id.start() + 1, id.end() - 1);
-        let (names, name) = Edit::name(text, item.span, names, id);
-        Ok(Listed {
-            created,
-            source: self.sources.len() as u32,
-            span: item.span,
-            id,
-            name,
-            names,
-            labels: Edit::label(text, item.span, labels),
-        })
+        Poll::Ready(Ok(mem::replace(&mut self.piece, next).into()))
     }
 
-    /// The list, newest first, cut to so many; each container once.
-    pub(super) fn body(self, limit: usize) -> Body {
-        let Self {
-            sources,
-            mut containers,
-        } = self;
-        // Stable: daemons send lists in order, and what is in order already is found to be.
-        containers.sort_by(|a, b| a.order(&sources).cmp(&b.order(&sources)));
-        containers.dedup_by(|a, b| a.id(&sources) == b.id(&sources));
-        containers.truncate(limit);
-        let commas = containers.len().saturating_sub(1);
-        let written = containers.iter().map(|one| one.length(&sources));
-        Written {
-            left: (written.sum::<usize>() + commas + "[]".len()) as u64,
-            begun: false,
-            sources,
-            containers: containers.into_iter(),
-        }
-        .boxed_unsync()
-    }
-}
-
-impl Listed {
-    fn id<'a>(&self, sources: &'a [Source]) -> &'a [u8] {
-        self.id.of(&sources[self.source as usize].text)
-    }
-
-    fn order<'a>(&self, sources: &'a [Source]) -> (Reverse<i64>, &'a [u8]) {
-        (Reverse(self.created), self.id(sources))
-    }
-
-    fn length(&self, sources: &[Source]) -> usize {
-        let mut length = 0;
-        self.write(sources, |bytes| length += bytes.len());
-        length
-    }
-
-    /// Hands out the container with its marks, bit by bit.
-    fn write(&self, sources: &[Source], mut put: impl FnMut(&[u8])) {
-        let Source { text, mark } = &sources[self.source as usize];
-        let name = [self.name.of(text), mark.at.as_bytes()];
-        let (names, labels) = (
-            (self.names, name),
-            (self.labels, [mark.label.as_bytes(), b""]),
-        );
-        let mut written = self.span.start();
-        let in_order = match self.names.place.start() <= self.labels.place.start() {
-            true => [names, labels],
-            false => [labels, names],
-        };
-        for (edit, inner) in in_order {
-            put(&text[written..edit.place.start()]);
-            put(edit.around.0.as_bytes());
-            inner.into_iter().for_each(&mut put);
-            put(edit.around.1.as_bytes());
-            written = edit.place.end();
-        }
-        put(&text[written..self.span.end()]);
-    }
-}
-
-/// The list as a body of known length.
-struct Written {
-    sources: Vec<Source>,
-    containers: vec::IntoIter<Listed>,
-    begun: bool,
-    left: u64,
-}
-
-impl Written {
-    fn piece(&mut self) -> Vec<u8> {
-        let mut piece = Vec::with_capacity(PIECE.min(self.left as usize));
-        if !self.begun {
-            piece.push(b'[');
-        }
-        while piece.len() < PIECE {
-            let Some(next) = self.containers.next() else {
-                piece.push(b']');
-                break;
+    /// Waits until every list that goes on has a container.
+    fn poll_heads(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while let Some(dry) = self.dry.last() {
+            let list = &mut self.lists[*dry as usize];
+            let Poll::Ready(head) = list.poll_head(cx) else {
+                ready!(self.patience.poll(cx));
+                return Poll::Ready(Err(fanout::late(&list.backend, self.patience.limit)));
             };
-            if self.begun {
-                piece.push(b',');
-            }
-            self.begun = true;
-            next.write(&self.sources, |bytes| piece.extend_from_slice(bytes));
+            self.heads
+                .extend(head?.map(|listed| Head::new(*dry, listed)));
+            self.patience.is_tried = false;
+            self.dry.pop();
         }
-        piece
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes the first container of all, unless it was written.
+    fn write(&mut self) {
+        let Some(mut first) = self.heads.peek_mut() else {
+            return;
+        };
+        let Reverse(nth) = first.list;
+        let list = &mut self.lists[nth as usize];
+        if let Some((container, text, mark)) = list.pop()
+            && self.written.add(container.created, container.id(text))
+        {
+            if mem::replace(&mut self.is_begun, true) {
+                self.piece.push(b',');
+            }
+            container.write(text, mark, &mut self.piece);
+            self.left -= 1;
+        }
+        match list.head() {
+            Some(next) => *first = Head::new(nth, next),
+            None => {
+                PeekMut::pop(first);
+                self.dry.push(nth);
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.piece.push(b']');
+        self.is_over = true;
+        self.lists.clear();
     }
 }
 
-impl HttpBody for Written {
+impl HttpBody for Merged {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.left == 0 {
+        if self.is_end_stream() {
             return Poll::Ready(None);
         }
-        let piece = self.piece();
-        self.left -= piece.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(piece.into()))))
+        let piece = ready!(self.poll_piece(cx, PIECE));
+        Poll::Ready(Some(piece.map(Frame::data).map_err(|error| {
+            tracing::warn!(%error, "a list of containers breaks off");
+            error.into()
+        })))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.is_over && self.piece.is_empty()
+    }
+}
+
+/// What was written: several backends may list a container, if two names stand for one daemon.
+struct Written {
+    /// The creation of the last one.
+    created: i64,
+    last: Vec<u8>,
+    /// Those that were created in the same second.
+    others: HashSet<Vec<u8>>,
+    /// A newer one came behind an older one; nothing is forgotten from there on.
+    is_mixed: bool,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            created: i64::MAX,
+            last: Vec::new(),
+            others: HashSet::new(),
+            is_mixed: false,
+        }
+    }
+}
+
+impl Written {
+    /// False when it was written before.
+    fn add(&mut self, created: i64, id: &[u8]) -> bool {
+        self.is_mixed |= created > self.created;
+        if created < self.created && !self.is_mixed {
+            self.created = created;
+            self.others.clear();
+            self.last.clear();
+            self.last.extend_from_slice(id);
+            return true;
+        }
+        self.created = created;
+        if self.last == id {
+            return false;
+        }
+        self.others
+            .insert(mem::replace(&mut self.last, id.to_vec()));
+        !self.others.contains(id)
+    }
+}
+
+/// How long one part may take to come.
+struct Patience {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// It is waited for one now.
+    is_tried: bool,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            sleep: None,
+            is_tried: false,
+        }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+    /// Ready when the wait that began with the first poll has been too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if !mem::replace(&mut self.is_tried, true) {
+            sleep.as_mut().reset(Instant::now() + limit);
+        }
+        sleep.as_mut().poll(cx)
     }
 }

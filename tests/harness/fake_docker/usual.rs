@@ -29,6 +29,25 @@ pub(crate) fn container(id: char, names: &[&str]) -> Value {
     })
 }
 
+/// A host's answer of so many containers of 10 KB, the newest first, with its head.
+pub(crate) fn long_list(host: usize, containers: usize) -> Vec<u8> {
+    let label = "x".repeat(10_000);
+    let list: Vec<_> = (0..containers)
+        .map(|nth| {
+            json!({
+                "Id": format!("{host:032x}{nth:032x}"), "Names": [format!("/long-{host}-{nth}")],
+                "Created": 1_700_000_000 - 100 * nth + host, "Labels": {"long": label}
+            })
+        })
+        .collect();
+    let list = Value::Array(list).to_string();
+    let length = list.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    [head, list].concat().into_bytes()
+}
+
 fn version() -> Value {
     json!({
         "Platform": {"Name": ""}, "Components": [], "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12",
