@@ -5,6 +5,7 @@ use std::{
     env,
     ffi::OsString,
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroUsize,
     path::PathBuf,
     time::Duration,
 };
@@ -41,6 +42,8 @@ pub struct Config {
     pub backends: Vec<BackendConfig>,
     /// The chain of plugins, in the order they are asked.
     pub plugins: Vec<PluginConfig>,
+    /// How many threads do the work; none: one for each CPU.
+    pub threads: Option<NonZeroUsize>,
     /// Where compiled components, and components from registries, are kept; none: the user's folder for caches.
     pub plugin_cache: Option<PathBuf>,
     /// The registries, as references name them, that may lack TLS or a certificate to be trusted.
@@ -112,6 +115,7 @@ impl Default for Config {
             listen: vec![Address::Tcp("127.0.0.1:2375".to_owned())],
             backends: Vec::new(),
             plugins: Vec::new(),
+            threads: None,
             plugin_cache: None,
             insecure_registries: Vec::new(),
             state: None,

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Write, stderr, stdin, stdout},
+    num::NonZeroUsize,
     path::Path,
     process::ExitCode,
     time::Duration,
@@ -16,7 +17,7 @@ use flockerd::{
     config::{Config, Problem},
     telemetry,
 };
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 /// The system's own takes twice the time for what a proxy does all day: small pieces that pass between threads.
 #[global_allocator]
@@ -48,7 +49,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     }
     let config = cli.config()?;
     telemetry::init(&config.log)?;
-    block_on(async {
+    block_on(config.threads, async {
         match cli.command {
             Some(_) => Ok(check(&config).await),
             None => serve(config).await,
@@ -63,7 +64,7 @@ fn author(tool: &Tool, cli: &Cli) -> Result<ExitCode, Problem> {
         _ => &cli.config()?.log,
     };
     telemetry::init(log)?;
-    let (report, well) = block_on(plugin::run(tool, &cli.flags))?;
+    let (report, well) = block_on(None, plugin::run(tool, &cli.flags))?;
     print(&report);
     Ok(ExitCode::from(u8::from(!well)))
 }
@@ -81,8 +82,15 @@ fn compile(output: &Path) -> ExitCode {
 
 /// Runs to the end, and does not wait for what cannot be cut off: a guest on a thread of its own, a name that nobody
 /// resolves.
-fn block_on<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    let runtime = Runtime::new().map_err(|error| {
+fn block_on<T>(
+    threads: Option<NonZeroUsize>,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads.get());
+    }
+    let runtime = builder.enable_all().build().map_err(|error| {
         Problem::new(
             error.to_string(),
             "the system is out of threads or descriptors",

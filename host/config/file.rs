@@ -18,6 +18,7 @@ const SIMILAR: f64 = 0.6;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) listen: Option<Vec<Spanned<String>>>,
+    pub(super) threads: Option<Spanned<Scalar>>,
     pub(super) plugin_cache: Option<Spanned<Scalar>>,
     #[serde(default)]
     pub(super) insecure_registries: Vec<Spanned<String>>,

@@ -88,6 +88,16 @@ pub struct Flags {
     )]
     pub backend_timeout: Option<String>,
 
+    /// Let this many threads do the work [default: one for each CPU]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NUMBER",
+        env = "FLOCKERD_THREADS",
+        hide_env_values = true
+    )]
+    pub threads: Option<String>,
+
     /// Log to stderr what passes this filter, such as debug or info,flockerd=trace [default: info]
     #[arg(
         long,

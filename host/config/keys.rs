@@ -19,6 +19,11 @@ pub const KEYS: &[Key] = &[
         "where the Docker API is served: `tcp://host:port` or `unix:///path`",
     ),
     key(
+        "threads",
+        None,
+        "how many threads do the work; otherwise one for each CPU that flockerd may use",
+    ),
+    key(
         "plugin_cache",
         None,
         "the folder where compiled plugins, and plugins from registries, are kept, in folders with mode 0700, relative to this file; otherwise `$XDG_CACHE_HOME/flockerd`",

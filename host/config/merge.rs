@@ -77,6 +77,7 @@ fn apply_file(config: &mut Config, file: File, reader: &mut Reader<'_>) {
         units::size,
     );
     reader.set(&mut config.log, file.log.as_ref(), filter);
+    config.threads = reader.optional(file.threads.as_ref(), units::threads);
     let cache = file.plugin_cache.as_ref();
     let folder = reader.folder();
     config.plugin_cache = reader.optional(cache, |path| match path {
@@ -197,6 +198,14 @@ fn apply_flags(config: &mut Config, flags: &Flags, problems: &mut Problems) {
             &mut config.backend_timeout,
             place,
             units::some_duration(text),
+        );
+    }
+    if let Some(text) = given(&flags.threads) {
+        let threads = units::threads(text).map(Some);
+        problems.set(
+            &mut config.threads,
+            "--threads or FLOCKERD_THREADS",
+            threads,
         );
     }
     if let Some(text) = given(&flags.log) {

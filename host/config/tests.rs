@@ -1,7 +1,7 @@
 mod problems;
 mod reference;
 
-use std::{fs, net::Ipv6Addr};
+use std::{fs, net::Ipv6Addr, num::NonZeroUsize};
 
 use tempfile::TempDir;
 
@@ -49,6 +49,7 @@ pull_to = "all"
 builder = "big"
 strategy = "spread"
 plugin_cache = "cache"
+threads = 3
 insecure_registries = ["10.0.0.1:5000", "registry"]
 publish = "forward"
 publish_address = "::1"
@@ -145,6 +146,7 @@ fn a_full_file_sets_everything() {
             PluginConfig::new(written.path("plugins/route.wasm"), "route".to_owned()),
             audit,
         ],
+        threads: NonZeroUsize::new(3),
         plugin_cache: Some(written.path("cache")),
         insecure_registries: ["10.0.0.1:5000", "registry"].map(str::to_owned).into(),
         state: Some(StateConfig::File(written.path("state/f.redb"))),

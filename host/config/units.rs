@@ -1,6 +1,6 @@
 //! How durations and sizes are written: `250ms`, `5s`, `64MiB`.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use super::Problem;
 
@@ -15,6 +15,8 @@ const SIZES: &[(&str, u64)] = &[
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
 ];
+
+const THREADS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// Reads a duration that may be zero.
 pub(super) fn duration(text: &str) -> Result<Duration, Problem> {
@@ -46,6 +48,17 @@ pub(super) fn size(text: &str) -> Result<usize, Problem> {
             "write bytes, or a whole number and a unit: 512KiB, 64MiB or 1GiB",
         )),
     }
+}
+
+/// Reads a number of threads.
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, Problem> {
+    let number = text.parse().ok().filter(|number| *number <= THREADS_MAX);
+    number.ok_or_else(|| {
+        Problem::new(
+            format!("`{text}` is not a number of threads"),
+            "write a whole number from 1 to 1024",
+        )
+    })
 }
 
 /// Multiplies the number that `text` begins with by its unit; none for anything else.

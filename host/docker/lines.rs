@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use memchr::memchr;
 
 use super::{Body, BodyError};
 
@@ -43,7 +44,7 @@ impl Lines {
 
     fn take_line(&mut self) -> Option<Bytes> {
         loop {
-            let end = self.buffer.iter().position(|&byte| byte == b'\n')?;
+            let end = memchr(b'\n', &self.buffer)?;
             let mut line = self.buffer.split_to(end + 1);
             line.truncate(line.trim_ascii_end().len());
             if !line.is_empty() {

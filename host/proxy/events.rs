@@ -11,6 +11,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 use http::{Response, StatusCode};
+use memchr::memmem;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
 
@@ -203,7 +205,7 @@ impl Source {
         loop {
             match lines.next().await {
                 Ok(Some(line)) => {
-                    let event = serde_json::from_slice::<Event>(&line);
+                    let event = serde_json::from_slice::<Event<IgnoredAny>>(&line);
                     let time = event.map_or(0, |event| event.time_nano);
                     // What was passed on before a loss comes again after it.
                     if time <= seen && seen > 0 {
@@ -247,10 +249,7 @@ impl Source {
 fn marked(line: &[u8], label: &str) -> Bytes {
     const MEMBER: &[u8] = b"\"Attributes\":{";
     let mut event = BytesMut::with_capacity(line.len() + label.len() + LABEL.len() + 8);
-    match line
-        .windows(MEMBER.len())
-        .position(|window| window == MEMBER)
-    {
+    match memmem::find(line, MEMBER) {
         Some(at) => {
             let (before, after) = line.split_at(at + MEMBER.len());
             let comma = if after.first() == Some(&b'}') {
@@ -259,7 +258,9 @@ fn marked(line: &[u8], label: &str) -> Bytes {
                 ","
             };
             event.extend_from_slice(before);
-            event.extend_from_slice(format!("\"{LABEL}\":{label}{comma}").as_bytes());
+            for part in ["\"", LABEL, "\":", label, comma] {
+                event.extend_from_slice(part.as_bytes());
+            }
             event.extend_from_slice(after);
         }
         None => event.extend_from_slice(line),

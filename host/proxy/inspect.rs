@@ -26,33 +26,31 @@ impl Proxy {
             return Ok(response);
         }
         let (mut head, body) = target::read(response, &backend).await?;
-        let container = std::str::from_utf8(&body).ok();
-        let shown = container.and_then(|container| self.shown_inspected(&backend.name, container));
-        let body = shown.map_or(body, Bytes::from);
+        let body = self.shown_inspected(&backend.name, &body).unwrap_or(body);
         head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, docker::full(body)))
     }
 
-    fn shown_inspected(&self, backend: &str, container: &str) -> Option<String> {
+    /// What is shown instead of an inspected container; none of what is none.
+    fn shown_inspected(&self, backend: &str, container: &[u8]) -> Option<Bytes> {
         let marked = mark(container, backend)?;
         let Some(published) = &self.published else {
-            return Some(marked);
+            return Some(marked.into());
         };
-        Some(match edit::read::<String>(container, "Id") {
+        let marked = String::from_utf8(marked).ok()?;
+        let shown = match edit::read::<String>(&marked, "Id") {
             Some(id) => published.show_inspected(&id, marked),
             None => marked,
-        })
+        };
+        Some(shown.into())
     }
 }
 
 /// Adds the backend to the labels of an inspected container; none when it is no container.
-fn mark(container: &str, backend: &str) -> Option<String> {
-    let [config] = scan::object(container.as_bytes(), ["Config"]).ok()?.members;
-    let [labels] = scan::object(config.of(container.as_bytes()), ["Labels"])
-        .ok()?
-        .members;
-    let labels = labels.moved(config.start());
-    let edit = Edit::label(container.as_bytes(), config, labels);
+fn mark(container: &[u8], backend: &str) -> Option<Vec<u8>> {
+    let [config] = scan::object(container, ["Config"]).ok()?.members;
+    let [labels] = scan::object(config.of(container), ["Labels"]).ok()?.members;
+    let edit = Edit::label(container, config, labels.moved(config.start()));
     Some(Mark::new(backend).labelled(container, edit))
 }
 
@@ -80,10 +78,11 @@ mod tests {
                 r#"{"Config":{"X":1,"Labels":{"flocker.backend":"n1","a":"b"}}}"#,
             ),
         ] {
-            assert_eq!(mark(container, "n1").as_deref(), Some(expected));
+            let marked = mark(container.as_bytes(), "n1");
+            assert_eq!(marked.as_deref(), Some(expected.as_bytes()));
         }
         for other in [r#"{"message":"no"}"#, "nonsense", r#"{"Config":null}"#] {
-            assert_eq!(mark(other, "n1"), None);
+            assert_eq!(mark(other.as_bytes(), "n1"), None);
         }
     }
 }

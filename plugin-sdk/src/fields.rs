@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::OnceLock};
 
-use serde::{
-    Serialize,
-    de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor},
-};
+use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::Error;
@@ -24,7 +21,9 @@ enum Field {
 impl Fields {
     /// Reads an object, and makes sure that every field can be read.
     pub(crate) fn parse(json: &str) -> Result<Self, Error> {
-        serde_json::from_str::<Readable>(json)?;
+        if is_odd(json) {
+            serde_json::from_str::<Value>(json)?;
+        }
         let texts: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json)?;
         let fields = texts.into_iter().map(|(name, text)| (name, text.into()));
         Ok(Self(fields.collect()))
@@ -136,55 +135,29 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// JSON of which every part can be read, numbers and escapes too, though nothing of it is kept.
-struct Readable;
+/// Deeper than this it may be nested when it has more brackets.
+const SHALLOW: usize = 100;
+/// A number of fewer digits is within every bound.
+const DIGITS: usize = 300;
 
-impl<'de> Deserialize<'de> for Readable {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+/// Whether reading may fail where looking for a value's end does not: at half a character in an escape, a number beyond
+/// all bounds, brackets nested too deep. What is plain need not be read to know.
+fn is_odd(json: &str) -> bool {
+    let (mut before, mut digits, mut brackets) = (0, 0, 0);
+    for byte in json.bytes() {
+        match byte {
+            b'0'..=b'9' if digits == DIGITS => return true,
+            b'0'..=b'9' => digits += 1,
+            b'e' | b'E' if digits > 0 => return true,
+            b'u' if before == b'\\' => return true,
+            _ => {
+                digits = 0;
+                brackets += usize::from(matches!(byte, b'[' | b'{'));
+            }
+        }
+        before = byte;
     }
-}
-
-impl<'de> Visitor<'de> for Readable {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a json value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<Self, Self>()?.is_some() {}
-        Ok(self)
-    }
+    brackets > SHALLOW
 }
 
 #[cfg(test)]
@@ -197,6 +170,7 @@ mod tests {
         for json in [
             r#"{"a":"\ud800"}"#,
             r#"{"a":{"b":[1e999]}}"#,
+            &format!(r#"{{"a":{}}}"#, "9".repeat(400)),
             r#"{"\ud800":1}"#,
             &deep,
             "[]",

@@ -22,16 +22,17 @@ impl Mark {
     pub(in crate::proxy) fn new(backend: &str) -> Self {
         let quoted = Value::from(backend).to_string();
         Self {
-            label: format!("{QUOTED}:{quoted}"),
-            at: format!("@{}", quoted.trim_matches('"')),
+            label: [QUOTED, ":", &quoted].concat(),
+            at: ["@", quoted.trim_matches('"')].concat(),
         }
     }
 
     /// A text with its label.
-    pub(in crate::proxy) fn labelled(&self, text: &str, edit: Edit) -> String {
+    pub(in crate::proxy) fn labelled(&self, text: &[u8], edit: Edit) -> Vec<u8> {
         let (before, after) = edit.around;
+        let inner = [before, self.label.as_str(), after].map(str::as_bytes);
         let (head, tail) = (&text[..edit.place.start()], &text[edit.place.end()..]);
-        [head, before, &self.label, after, tail].concat()
+        [&[head], &inner[..], &[tail]].concat().concat()
     }
 }
 
