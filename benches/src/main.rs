@@ -97,7 +97,7 @@ const WORK: [Work; 11] = [
     },
 ];
 
-/// Descriptors of a run with ten thousand idle sessions: flockerd takes six for each.
+/// Descriptors of a run with ten thousand idle sessions: two for each, and what the rivals keep for pipes.
 const DESCRIPTORS: u64 = 131_072;
 
 /// Measures flockerd beside HAProxy and nginx

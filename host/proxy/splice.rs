@@ -105,9 +105,10 @@ impl<'a> Way<'a> {
 
     async fn copy(&mut self) -> io::Result<Option<usize>> {
         let (read, rest) = copy(self.from, self.to)?;
-        if read == BUFFER {
-            self.bulk = LITTLES;
-        }
+        self.bulk = match read {
+            BUFFER => LITTLES,
+            _ => self.bulk.saturating_sub(1),
+        };
         let is_open = match rest {
             Ok(rest) => write_all(self.to, &rest).await,
             Err(_) => false,
