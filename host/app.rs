@@ -19,7 +19,7 @@ use crate::{
     front::{Listener, api::Api},
     inventory::{Inventory, Timing},
     plugin::{Compiler, Hook, Loaded, Plugins, Registries},
-    proxy::{Proxy, Published, Settings},
+    proxy::{Pipes, Proxy, Published, Settings},
     shutdown::Shutdown,
     state::{StateStore, memory::Memory, redb::Redb},
 };
@@ -64,8 +64,10 @@ impl App {
         let plugins = Arc::new(ArcSwap::from_pointee(plugins));
         let inventory = Inventory::new(timing, plugins.clone(), shutdown.clone());
         let inventory = Arc::new(inventory);
-        let published = publish(&config, &inventory, &state, &shutdown).await?;
-        let proxy = Proxy::new(inventory.clone(), plugins.clone(), state, settings(&config));
+        let pipes = Pipes::new();
+        let published = publish(&config, &inventory, &state, &shutdown, &pipes).await?;
+        let settings = settings(&config);
+        let proxy = Proxy::new(inventory.clone(), plugins.clone(), state, pipes, settings);
         Ok(Self {
             config,
             listeners,
@@ -149,13 +151,20 @@ async fn publish(
     inventory: &Arc<Inventory>,
     state: &Arc<dyn StateStore>,
     shutdown: &Shutdown,
+    pipes: &Arc<Pipes>,
 ) -> Result<Option<Arc<Published>>, Problem> {
     if config.publish == Publish::Off {
         return Ok(None);
     }
-    let (address, shutdown) = (config.publish_address, shutdown.clone());
-    let published = Published::open(address, inventory.clone(), state.clone(), shutdown).await;
+    let published = Published::open(
+        config.publish_address,
+        inventory.clone(),
+        state.clone(),
+        shutdown.clone(),
+        pipes.clone(),
+    );
     published
+        .await
         .map(|published| Some(Arc::new(published)))
         .map_err(|error| Problem::new(error.to_string(), "give another --state PATH"))
 }
@@ -208,7 +217,7 @@ async fn bind(addresses: &[Address]) -> Result<Vec<Listener>, Problem> {
     Ok(listeners)
 }
 
-/// Every hijacked stream takes two sockets and two pipes: take as many descriptors as we may have.
+/// Every hijacked stream takes two sockets, and bulk takes pipes: take as many descriptors as we may have.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -60,7 +60,7 @@ use crate::{
 pub use hijack::Hijack;
 pub use local::STATUS;
 pub use publish::Published;
-pub use splice::{End, join};
+pub use splice::{End, Pipes, join};
 
 /// What the proxy does as the operator wants it.
 #[derive(Debug, Clone)]
@@ -94,6 +94,7 @@ pub struct Proxy {
     state: Arc<dyn StateStore>,
     runs: runs::Runs,
     pulls: pull::Pulls,
+    pipes: Arc<Pipes>,
     /// None: published ports stay where they are.
     published: Option<Arc<Published>>,
 }
@@ -117,6 +118,7 @@ impl Proxy {
         inventory: Arc<Inventory>,
         plugins: Arc<ArcSwap<Plugins>>,
         state: Arc<dyn StateStore>,
+        pipes: Arc<Pipes>,
         settings: Settings,
     ) -> Self {
         Self {
@@ -130,6 +132,7 @@ impl Proxy {
             builders: builds::Builders::default(),
             offered: AtomicU32::new(0),
             pulls: pull::Pulls::default(),
+            pipes,
             published: None,
         }
     }

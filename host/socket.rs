@@ -43,6 +43,22 @@ impl Socket {
         }
     }
 
+    /// Waits until there is something to read, for the one task that reads.
+    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::Unix(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    /// Waits until there is room to write, for the one task that writes.
+    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(context),
+            Self::Unix(stream) => stream.poll_write_ready(context),
+        }
+    }
+
     /// Runs a non-blocking system call on the socket and forgets its readiness when the call would block.
     pub fn try_io<R>(
         &self,

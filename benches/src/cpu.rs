@@ -103,6 +103,20 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
     Ok(())
 }
 
+/// Lets this thread run before all others of its CPU, as soon as there is something for it to do.
+///
+/// # Errors
+/// When this process may not have real-time priority.
+pub(crate) fn come_first() -> Result<()> {
+    let thread = fs::read_link("/proc/thread-self")?;
+    let mut command = Command::new("chrt");
+    command.args(["--fifo", "--pid", "1"]);
+    command.arg(thread.file_name().context("the number of this thread")?);
+    let output = command.output().context("chrt cannot be run")?;
+    ensure!(output.status.success(), "chrt: {output:?}");
+    Ok(())
+}
+
 fn kilobytes(status: &str, name: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());

@@ -1,6 +1,6 @@
 //! Where somebody listens, and a connection to there: TCP or unix.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, fs::File, io, os::fd::OwnedFd, path::PathBuf};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -23,9 +23,33 @@ pub(crate) enum Address {
 }
 
 /// A connected socket of either kind.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// The same for a thread that waits in its calls.
+    fn into_blocking(self: Box<Self>) -> io::Result<File>;
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl Stream for TcpStream {
+    fn into_blocking(self: Box<Self>) -> io::Result<File> {
+        let stream = self.into_std()?;
+        stream.set_nonblocking(false)?;
+        Ok(OwnedFd::from(stream).into())
+    }
+}
+
+impl Stream for UnixStream {
+    fn into_blocking(self: Box<Self>) -> io::Result<File> {
+        let stream = self.into_std()?;
+        stream.set_nonblocking(false)?;
+        Ok(OwnedFd::from(stream).into())
+    }
+}
+
+#[cfg(test)]
+impl Stream for tokio::io::DuplexStream {
+    fn into_blocking(self: Box<Self>) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
 
 impl Address {
     pub(crate) async fn connect(&self) -> io::Result<Box<dyn Stream>> {

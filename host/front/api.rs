@@ -248,7 +248,7 @@ impl Tunnel {
             socket: self.hijack.socket,
             early: self.hijack.early,
         };
-        let joined = proxy::join(self.client, backend).await;
+        let joined = proxy::join(self.client, backend, &self.hijack.pipes).await;
         drop(self.hijack.held);
         joined
     }

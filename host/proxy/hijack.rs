@@ -1,11 +1,11 @@
 //! Leaving HTTP: attach and exec become raw bytes both ways.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
 
-use super::{Proxy, Reply, Turn, builds::InUse, forward};
+use super::{Proxy, Reply, Turn, builds::InUse, forward, splice::Pipes};
 use crate::{
     backend::{Backend, Hijacked},
     docker::{self, action::Object, call::Call},
@@ -21,6 +21,8 @@ pub struct Hijack {
     pub socket: Socket,
     /// What the backend sent after its head.
     pub early: Bytes,
+    /// What bulk is spliced through.
+    pub pipes: Arc<Pipes>,
     /// What ends when the connection does.
     pub held: Option<InUse>,
 }
@@ -80,6 +82,7 @@ impl Proxy {
                 head: wire(turn, head, asked.is_some()),
                 socket,
                 early,
+                pipes: self.pipes.clone(),
                 held: None,
             })),
         }

@@ -23,7 +23,7 @@ use tokio::sync::{
     broadcast::{self, error::RecvError},
 };
 
-use super::names::Names;
+use super::{names::Names, splice::Pipes};
 use crate::{
     error::Error,
     inventory::{Change, Inventory, index::BackendName},
@@ -31,7 +31,7 @@ use crate::{
     state::StateStore,
 };
 use bindings::Binding;
-use opening::{Opening, Target};
+use opening::{Means, Opening, Target};
 use table::{Forward, Record, Table};
 
 /// Before the ids of containers whose ports are remembered.
@@ -48,6 +48,7 @@ pub struct Published {
     inventory: Arc<Inventory>,
     state: Arc<dyn StateStore>,
     shutdown: Shutdown,
+    pipes: Arc<Pipes>,
     table: Table,
     /// Held, by container id, by whoever changes what is forwarded of it.
     locks: Names,
@@ -66,6 +67,7 @@ impl Published {
         inventory: Arc<Inventory>,
         state: Arc<dyn StateStore>,
         shutdown: Shutdown,
+        pipes: Arc<Pipes>,
     ) -> Result<Self, Error> {
         let mut records = Vec::new();
         for key in state.keys(PREFIX).await? {
@@ -80,6 +82,7 @@ impl Published {
             inventory,
             state,
             shutdown,
+            pipes,
             table: Table::remembered(records.into_iter()),
             locks: Names::default(),
             queued: Mutex::default(),
@@ -209,7 +212,12 @@ impl Published {
             host: binding.host.clone(),
             port: binding.host_port,
         };
-        let opening = Opening::new(listener.socket, target, self.limit, &self.shutdown);
+        let means = Means {
+            limit: self.limit,
+            pipes: self.pipes.clone(),
+            shutdown: self.shutdown.clone(),
+        };
+        let opening = Opening::new(listener.socket, target, means);
         self.table.put(backend, id, forward, opening);
     }
 

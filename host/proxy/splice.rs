@@ -1,27 +1,32 @@
-//! Joining two sockets: bytes go from one to the other inside the kernel, through a pipe, by splice(2).
+//! Joining two sockets: bytes go from one to the other, copied while they are few, inside the kernel by splice(2) when
+//! they are many.
 //!
-//! This file owns all that is known of splicing. A pipe is drained before it is filled again, so that "would block"
-//! while filling always means that the source is empty. `SPLICE_F_MORE` is not given: it corks TCP for up to 200 ms.
-//! Where no pipe can be had (the process or its user has run out of them) the direction is copied.
+//! A direction waits with nothing but its future. What can be read is copied at once through a buffer on the stack; when a
+//! read fills that, the direction carries bulk, and what comes next goes through a pipe that it takes from [`Pipes`] for
+//! each turn and gives back when it is empty. A fill that brings little makes it copy again, and so does a budget that is
+//! used up. After each turn that moved much, other streams have theirs.
 
-use std::{
-    io,
-    os::fd::{AsFd, OwnedFd},
-};
+mod limits;
+mod pipes;
+
+use std::{future::poll_fn, io, mem::MaybeUninit, sync::Arc};
 
 use bytes::Bytes;
-use rustix::{
-    io::Errno,
-    pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
-};
-use tokio::{io::Interest, task::coop::consume_budget};
+use rustix::io::Errno;
+use tokio::{io::Interest, task::yield_now};
 
 use crate::socket::Socket;
+use pipes::Pipe;
+pub use pipes::Pipes;
 
-/// How much one pipe holds, if its user may have so much; 64 KiB otherwise.
-const PIPE_SIZE: usize = 256 << 10;
-/// The buffer of a direction that is copied.
-const COPY_SIZE: usize = 64 << 10;
+/// What is copied at once; as much in one read is the beginning of bulk.
+const BUFFER: usize = 64 << 10;
+/// A fill that brings less is the end of bulk.
+const LITTLE: usize = 8 << 10;
+/// As many of them in a row end it.
+const LITTLES: u8 = 3;
+/// After a turn that moved so much, others have theirs.
+const MUCH: usize = 512 << 10;
 
 /// One of the two sockets, with what was read from it before it left HTTP.
 pub struct End {
@@ -36,185 +41,158 @@ pub struct End {
 ///
 /// # Errors
 /// The first error of reading from either side; both sockets are closed then.
-pub async fn join(a: End, b: End) -> io::Result<(u64, u64)> {
+pub async fn join(a: End, b: End, pipes: &Arc<Pipes>) -> io::Result<(u64, u64)> {
     let (from_a, from_b) = (a.early, b.early);
     let (a, b) = (a.socket, b.socket);
-    tokio::try_join!(one_way(from_a, &a, &b), one_way(from_b, &b, &a))
+    tokio::try_join!(
+        one_way(from_a, &a, &b, pipes),
+        one_way(from_b, &b, &a, pipes)
+    )
 }
 
 /// Moves everything from one socket to the other and then ends the other's input.
-async fn one_way(early: Bytes, from: &Socket, to: &Socket) -> io::Result<u64> {
+async fn one_way(early: Bytes, from: &Socket, to: &Socket, pipes: &Arc<Pipes>) -> io::Result<u64> {
     let mut moved = early.len() as u64;
     let is_open = write_all(to, &early).await;
     // Few bytes can hold a large buffer.
     drop(early);
     if is_open {
-        from.ready(Interest::READABLE).await?;
-        moved += match Pipe::new() {
-            Ok(pipe) => pipe.carry(from, to).await?,
-            Err(_) => copy(from, to).await?,
-        };
+        let (mut way, mut unyielded) = (Way::new(from, to), 0);
+        while let Some(turn @ 1..) = way.turn(pipes).await? {
+            moved += turn as u64;
+            unyielded += turn;
+            if unyielded >= MUCH {
+                unyielded = 0;
+                yield_now().await;
+            }
+        }
     }
     // Fails only when the other side has gone already: then there is nobody left to tell.
     let _ = to.shutdown_write();
     Ok(moved)
 }
 
+/// One direction.
+struct Way<'a> {
+    from: &'a Socket,
+    to: &'a Socket,
+    /// How many fills that bring little will end the bulk; none is under way at zero.
+    bulk: u8,
+}
+
+impl<'a> Way<'a> {
+    fn new(from: &'a Socket, to: &'a Socket) -> Self {
+        let bulk = 0;
+        Self { from, to, bulk }
+    }
+
+    /// Moves what can be read, at most a buffer or a pipe full of it. Returns how much: zero at the end, none when the
+    /// other side takes no more.
+    async fn turn(&mut self, pipes: &Arc<Pipes>) -> io::Result<Option<usize>> {
+        loop {
+            poll_fn(|context| self.from.poll_read_ready(context)).await?;
+            let pipe = if self.bulk > 0 { pipes.take() } else { None };
+            let moved = match pipe {
+                Some(pipe) => self.splice(pipe).await,
+                None => self.copy().await,
+            };
+            match moved {
+                Err(error) if is_passing(&error) => {}
+                moved => return moved,
+            }
+        }
+    }
+
+    async fn copy(&mut self) -> io::Result<Option<usize>> {
+        let (read, rest) = copy(self.from, self.to)?;
+        self.bulk = match read {
+            BUFFER => LITTLES,
+            _ => self.bulk.saturating_sub(1),
+        };
+        let is_open = match rest {
+            Ok(rest) => write_all(self.to, &rest).await,
+            Err(_) => false,
+        };
+        Ok(is_open.then_some(read))
+    }
+
+    async fn splice(&mut self, mut pipe: Pipe<'_>) -> io::Result<Option<usize>> {
+        let filled = self
+            .from
+            .try_io(Interest::READABLE, || pipe.fill(self.from))?;
+        self.bulk = match filled {
+            LITTLE.. => LITTLES,
+            _ => self.bulk - 1,
+        };
+        while !pipe.is_empty() {
+            let Ok(1..) = written(self.to, || pipe.drain(self.to)).await else {
+                return Ok(None);
+            };
+        }
+        Ok(Some(filled))
+    }
+}
+
+/// Reads once and writes at once. Returns how much was read, and what of it could not be written yet.
+fn copy(from: &Socket, to: &Socket) -> io::Result<(usize, io::Result<Vec<u8>>)> {
+    let mut buffer = [MaybeUninit::uninit(); BUFFER];
+    let mut copied = None;
+    let read = from.try_io(Interest::READABLE, || {
+        let (bytes, room) = rustix::io::read(from, &mut buffer[..])?;
+        copied = Some((bytes.len(), write(to, bytes)));
+        match bytes.is_empty() || room.is_empty() {
+            true => Ok(()),
+            // There is no more: to be told so by another call would cost as much as this one.
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    });
+    copied.map_or_else(
+        || Err(read.err().unwrap_or_else(|| Errno::AGAIN.into())),
+        Ok,
+    )
+}
+
+/// Writes as much as a socket takes at once; returns the rest.
+fn write(to: &Socket, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    match to.try_io(Interest::WRITABLE, || Ok(rustix::io::write(to, bytes)?)) {
+        Ok(written) => Ok(bytes[written..].to_vec()),
+        Err(error) if is_passing(&error) => Ok(bytes.to_vec()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes bytes; false when the socket takes no more.
 async fn write_all(to: &Socket, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
-        match until_ready(to, Interest::WRITABLE, || Ok(rustix::io::write(to, bytes)?)).await {
-            Ok(written @ 1..) => bytes = &bytes[written..],
+        match written(to, || Ok(rustix::io::write(to, bytes)?)).await {
+            Ok(count @ 1..) => bytes = &bytes[count..],
             _ => return false,
         }
     }
     true
 }
 
-struct Pipe {
-    reader: OwnedFd,
-    writer: OwnedFd,
-}
-
-impl Pipe {
-    fn new() -> rustix::io::Result<Self> {
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // Over its user's limit the pipe stays as small as it is.
-        let _ = fcntl_setpipe_size(&writer, PIPE_SIZE);
-        Ok(Self { reader, writer })
-    }
-
-    async fn carry(&self, from: &Socket, to: &Socket) -> io::Result<u64> {
-        let mut moved = 0;
-        loop {
-            let fill = || once(from, &self.writer, PIPE_SIZE);
-            let filled = until_ready(from, Interest::READABLE, fill).await?;
-            if filled == 0 || !self.drain(to, filled).await {
-                return Ok(moved);
-            }
-            moved += filled as u64;
-        }
-    }
-
-    /// Empties the pipe into a socket; false when the socket takes no more.
-    async fn drain(&self, to: &Socket, mut rest: usize) -> bool {
-        while rest > 0 {
-            match until_ready(to, Interest::WRITABLE, || once(&self.reader, to, rest)).await {
-                Ok(written @ 1..) => rest -= written,
-                _ => return false,
-            }
-        }
-        true
-    }
-}
-
-fn once(from: impl AsFd, to: impl AsFd, length: usize) -> io::Result<usize> {
-    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-    Ok(splice(from, None, to, None, length, flags)?)
-}
-
-/// Moves everything through memory.
-async fn copy(from: &Socket, to: &Socket) -> io::Result<u64> {
-    let mut buffer = vec![0; COPY_SIZE];
-    let mut moved = 0;
+/// Makes a call that writes whenever there is room, until it does not block.
+async fn written(to: &Socket, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
-        let read = || Ok(rustix::io::read(from, &mut buffer[..])?);
-        let read = until_ready(from, Interest::READABLE, read).await?;
-        if read == 0 || !write_all(to, &buffer[..read]).await {
-            return Ok(moved);
-        }
-        moved += read as u64;
-    }
-}
-
-/// Makes a system call whenever the socket is ready, until it does not block.
-async fn until_ready<R>(
-    socket: &Socket,
-    interest: Interest,
-    mut call: impl FnMut() -> io::Result<R>,
-) -> io::Result<R> {
-    loop {
-        // Sockets that are always ready must let other tasks run too.
-        consume_budget().await;
-        socket.ready(interest).await?;
-        match socket.try_io(interest, &mut call) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => {}
+        poll_fn(|context| to.poll_write_ready(context)).await?;
+        match to.try_io(Interest::WRITABLE, &mut call) {
+            Err(error) if is_passing(&error) => {}
             done => return done,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::{TcpListener, TcpStream, UnixStream},
-    };
-
-    use super::*;
-
-    async fn tcp() -> (Socket, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let far = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        (Socket::tcp(listener.accept().await.unwrap().0), far)
-    }
-
-    fn end(socket: Socket, early: &'static str) -> End {
-        End {
-            socket,
-            early: early.into(),
-        }
-    }
-
-    #[tokio::test]
-    async fn both_directions_flow_and_half_close_passes() {
-        let (near, mut client) = tcp().await;
-        let (unix, mut daemon) = UnixStream::pair().unwrap();
-        let joined = tokio::spawn(join(end(near, "early "), end(Socket::Unix(unix), "hello ")));
-        client.write_all(b"stdin").await.unwrap();
-        client.shutdown().await.unwrap();
-        let mut heard = String::new();
-        daemon.read_to_string(&mut heard).await.unwrap();
-        assert_eq!(heard, "early stdin");
-        daemon
-            .write_all(b"answer after the end of input")
-            .await
-            .unwrap();
-        drop(daemon);
-        heard.clear();
-        client.read_to_string(&mut heard).await.unwrap();
-        assert_eq!(heard, "hello answer after the end of input");
-        assert_eq!(joined.await.unwrap().unwrap(), (11, 35));
-    }
-
-    #[tokio::test]
-    async fn more_than_a_pipe_holds_arrives_whole() {
-        let ((near, mut client), (far, mut daemon)) = (tcp().await, tcp().await);
-        tokio::spawn(join(end(near, ""), end(far, "")));
-        let sent: Vec<u8> = (0..5_000_000u32).map(|n| (n % 251) as u8).collect();
-        let expected = sent.clone();
-        let writer = tokio::spawn(async move {
-            client.write_all(&sent).await.unwrap();
-            client.shutdown().await.unwrap();
-            client
-        });
-        let mut heard = Vec::new();
-        daemon.read_to_end(&mut heard).await.unwrap();
-        assert!(heard == expected);
-        drop(writer.await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_direction_without_a_pipe_is_copied() {
-        let ((near, mut client), (far, mut daemon)) = (tcp().await, tcp().await);
-        let copied = tokio::spawn(async move { copy(&near, &far).await });
-        client.write_all(&[7; 300_000]).await.unwrap();
-        let mut heard = vec![0; 300_000];
-        daemon.read_exact(&mut heard).await.unwrap();
-        drop(client);
-        assert_eq!(copied.await.unwrap().unwrap(), 300_000);
-    }
+/// Whether the same call may succeed later.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    proxy::splice::{End, join},
+    proxy::splice::{End, Pipes, join},
     shutdown::Shutdown,
     socket::Socket,
 };
@@ -26,6 +26,15 @@ pub(super) struct Target {
     pub(super) port: u16,
 }
 
+/// What every forwarded connection needs.
+#[derive(Clone)]
+pub(super) struct Means {
+    /// How long the target may take to answer.
+    pub(super) limit: Duration,
+    pub(super) pipes: Arc<Pipes>,
+    pub(super) shutdown: Shutdown,
+}
+
 /// A forwarded port that listens until this is dropped. Connections that it has accepted go on.
 pub(super) struct Opening {
     target: Arc<Target>,
@@ -34,25 +43,21 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Begins to accept; a connection is given up when its target does not answer within `limit`.
-    pub(super) fn new(
-        listener: TcpListener,
-        target: Target,
-        limit: Duration,
-        shutdown: &Shutdown,
-    ) -> Self {
+    /// Begins to accept; a connection is given up when its target does not answer in time.
+    pub(super) fn new(listener: TcpListener, target: Target, means: Means) -> Self {
         let (stop, closed) = (CancellationToken::new(), CancellationToken::new());
         let opening = Self {
             target: Arc::new(target),
             stop: stop.clone().drop_guard(),
             closed: closed.clone(),
         };
-        let (target, ended) = (opening.target.clone(), shutdown.clone());
+        let (target, shutdown) = (opening.target.clone(), means.shutdown.clone());
+        let ended = shutdown.clone();
         shutdown.spawn("forwarded port", async move {
             // Dropped after the listener, whatever ends this task.
             let _closed = closed.drop_guard();
             tokio::select! {
-                () = accept(listener, target, limit, &ended) => {}
+                () = accept(listener, target, means) => {}
                 () = stop.cancelled() => {}
                 () = ended.cancelled() => {}
             }
@@ -71,11 +76,12 @@ impl Opening {
     }
 }
 
-async fn accept(listener: TcpListener, target: Arc<Target>, limit: Duration, shutdown: &Shutdown) {
+async fn accept(listener: TcpListener, target: Arc<Target>, means: Means) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
-                shutdown.spawn("forwarded connection", carry(client, target.clone(), limit));
+                let carried = carry(client, target.clone(), means.clone());
+                means.shutdown.spawn("forwarded connection", carried);
             }
             Err(error) => {
                 tracing::error!(%error, "cannot accept a connection");
@@ -86,10 +92,10 @@ async fn accept(listener: TcpListener, target: Arc<Target>, limit: Duration, shu
 }
 
 /// Joins a client with the target. One that cannot be reached shows as a reset, the nearest thing to a refusal.
-async fn carry(client: TcpStream, target: Arc<Target>, limit: Duration) {
-    match dial(&target, limit).await {
+async fn carry(client: TcpStream, target: Arc<Target>, means: Means) {
+    match dial(&target, means.limit).await {
         Ok(far) => {
-            let joined = join(end(client), end(far)).await;
+            let joined = join(end(client), end(far), &means.pipes).await;
             tracing::debug!(?target, ?joined, "forwarded connection ended");
         }
         Err(error) => {

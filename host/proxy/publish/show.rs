@@ -89,6 +89,7 @@ mod tests {
     use super::*;
     use crate::{
         inventory::{Inventory, Timing},
+        proxy::splice::Pipes,
         shutdown::Shutdown,
         state::{StateStore, memory::Memory},
     };
@@ -108,7 +109,7 @@ mod tests {
         };
         let inventory = Arc::new(Inventory::new(timing, Arc::default(), Shutdown::new()));
         let address = "10.0.0.9".parse().unwrap();
-        Published::open(address, inventory, state, Shutdown::new())
+        Published::open(address, inventory, state, Shutdown::new(), Pipes::new())
             .await
             .unwrap()
     }
