@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::{Error, fields::Fields};
+use crate::Error;
 
 /// A container's configuration as JSON, with accessors in the words of the Docker Engine API.
 ///
@@ -25,35 +25,34 @@ use crate::{Error, fields::Fields};
 /// # Ok::<(), flocker_plugin::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Container(Fields);
+pub struct Container(Map<String, Value>);
 
 impl Container {
     /// Reads a create body.
     pub fn parse(json: &str) -> Result<Self, Error> {
-        Fields::parse(json).map(Self)
+        Ok(Self(serde_json::from_str(json)?))
     }
 
     /// Reads the answer of an inspect, of a container or of an image: its `Config`, and its `HostConfig` if it has one.
     pub fn inspected(json: &str) -> Result<Self, Error> {
-        let mut answer = Fields::parse(json)?;
-        let config = answer.take("Config");
-        let Some(Ok(mut config)) = config.map(|config| Fields::parse(&config)) else {
+        let mut answer: Map<String, Value> = serde_json::from_str(json)?;
+        let Some(Value::Object(mut config)) = answer.remove("Config") else {
             return Err(Error::fail("the inspect answer has no `Config`"));
         };
-        if let Some(host) = answer.take("HostConfig") {
-            config.put("HostConfig", host)?;
+        if let Some(host) = answer.remove("HostConfig") {
+            config.insert("HostConfig".into(), host);
         }
         Ok(Self(config))
     }
 
     /// Returns a field that has no accessor of its own.
     pub fn field(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        field(&self.0, name)
     }
 
     /// Sets a field.
     pub fn set_field(&mut self, name: &str, value: impl Into<Value>) {
-        *self.0.slot(name) = value.into();
+        *slot(&mut self.0, name) = value.into();
     }
 
     /// Returns the image reference as the client wrote it.
@@ -105,7 +104,7 @@ impl Container {
 
     /// Keeps the entries of the environment that `keep` says yes to.
     pub fn retain_env(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        if let Some(Value::Array(entries)) = self.0.get_mut("Env") {
+        if let Some(Value::Array(entries)) = field_mut(&mut self.0, "Env") {
             entries.retain(|entry| entry.as_str().is_none_or(&mut keep));
         }
     }
@@ -123,12 +122,12 @@ impl Container {
     }
 
     pub fn set_label(&mut self, name: &str, value: &str) {
-        let labels = object(self.0.slot("Labels"));
+        let labels = object(slot(&mut self.0, "Labels"));
         labels.insert(name.into(), value.into());
     }
 
     pub fn remove_label(&mut self, name: &str) {
-        if let Some(Value::Object(labels)) = self.0.get_mut("Labels") {
+        if let Some(Value::Object(labels)) = field_mut(&mut self.0, "Labels") {
             labels.remove(name);
         }
     }
@@ -140,7 +139,7 @@ impl Container {
 
     /// Sets a field of `HostConfig`.
     pub fn set_host_field(&mut self, name: &str, value: impl Into<Value>) {
-        let host = object(self.0.slot("HostConfig"));
+        let host = object(slot(&mut self.0, "HostConfig"));
         *slot(host, name) = value.into();
     }
 }
@@ -204,6 +203,11 @@ impl From<Container> for String {
 
 fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.get(&spelling(object, name))
+}
+
+fn field_mut<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
+    let key = spelling(object, name);
+    object.get_mut(&key)
 }
 
 fn slot<'a>(object: &'a mut Map<String, Value>, name: &str) -> &'a mut Value {

@@ -85,7 +85,6 @@ pub use import::{body, config, flock, http, keyspace, log};
 pub mod bindings;
 mod container;
 mod export;
-mod fields;
 mod hook;
 mod import;
 pub mod json;

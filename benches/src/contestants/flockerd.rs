@@ -77,7 +77,7 @@ impl<'a> Flock<'a> {
     }
 
     fn configuration(&self, setup: &Setup, kind: Kind, address: &Address) -> Result<String> {
-        let mut text = format!("{}\nlisten = [\"{address}\"]\nlog = \"warn\"\n", self.toml);
+        let mut text = format!("{}\nthreads = 1\nlisten = [\"{address}\"]\nlog = \"warn\"\n", self.toml);
         for (number, host) in self.hosts.iter().enumerate() {
             write!(
                 text,
@@ -109,7 +109,7 @@ fn command_under(under: &[String], setup: &Setup, home: &Path) -> Command {
     let mut words = under.iter().map(OsStr::new).chain([binary]);
     let mut command = confined(setup.cpus.proxy, words.next().unwrap_or(binary));
     command.args(words);
-    command.env("HOME", home).env("TOKIO_WORKER_THREADS", "1");
+    command.env("HOME", home);
     command.env("XDG_STATE_HOME", home.join("state"));
     command.env("XDG_CACHE_HOME", home.join("cache"));
     command
