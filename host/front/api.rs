@@ -41,11 +41,6 @@ use crate::{
 /// The pause after a failed accept: the process is out of descriptors, and some may come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a hijacked connection's head goes before what follows it. Behind a daemon's head the rest comes a moment
-/// later, and clients such as docker-py throw away what they read together with it; on a busy machine a client takes some
-/// milliseconds to read.
-const HEAD_START: Duration = Duration::from_millis(5);
-
 /// The Docker API's front door.
 pub struct Api {
     proxy: Arc<Proxy>,
@@ -172,6 +167,7 @@ impl Api {
         let client = End {
             socket: parts.io.into_inner().into_socket(),
             early: unheld(parts.read_buf),
+            pause: Duration::ZERO,
         };
         Ok(match tunnel {
             Some(hijack) => Spoken::Left(Tunnel { client, hijack }),
@@ -242,11 +238,10 @@ struct Tunnel {
 impl Tunnel {
     async fn run(mut self) -> io::Result<(u64, u64)> {
         self.client.socket.write_all(&self.hijack.head).await?;
-        // Nobody can see when a client has read the head.
-        sleep(HEAD_START).await;
         let backend = End {
             socket: self.hijack.socket,
             early: self.hijack.early,
+            pause: self.hijack.head_start,
         };
         let joined = proxy::join(self.client, backend, &self.hijack.pipes).await;
         drop(self.hijack.held);

@@ -1,6 +1,6 @@
 //! Leaving HTTP: attach and exec become raw bytes both ways.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
@@ -13,6 +13,9 @@ use crate::{
     socket::Socket,
 };
 
+/// On a busy machine a client takes some milliseconds to read.
+const HEAD_START: Duration = Duration::from_millis(5);
+
 /// A connection that leaves HTTP: the front door writes `head` and `early` to the client, then joins the sockets.
 pub struct Hijack {
     /// The answer's head as it goes over the wire.
@@ -21,6 +24,8 @@ pub struct Hijack {
     pub socket: Socket,
     /// What the backend sent after its head.
     pub early: Bytes,
+    /// How long the head goes before what follows it.
+    pub head_start: Duration,
     /// What bulk is spliced through.
     pub pipes: Arc<Pipes>,
     /// What ends when the connection does.
@@ -64,6 +69,7 @@ impl Proxy {
         backend: &Backend,
     ) -> Result<Reply, Error> {
         let asked = call.headers.get(header::UPGRADE).cloned();
+        let head_start = head_start(&call.headers);
         let body = docker::collect(call.take_body(), self.settings.body_limit).await?;
         call.set_body(body);
         let mut request = forward::request(turn, call)?;
@@ -82,10 +88,22 @@ impl Proxy {
                 head: wire(turn, head, asked.is_some()),
                 socket,
                 early,
+                head_start,
                 pipes: self.pipes.clone(),
                 held: None,
             })),
         }
+    }
+}
+
+/// How long a head goes before what follows it. Behind a daemon's head the rest comes a moment later, and clients such as
+/// docker-py throw away what they read together with it; nobody can see when a client has read the head. The docker CLI,
+/// and what else is made of its Go client, keeps what it has read.
+fn head_start(headers: &HeaderMap) -> Duration {
+    let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    match agent.is_some_and(|agent| agent.starts_with(b"Docker-Client/")) {
+        true => Duration::ZERO,
+        false => HEAD_START,
     }
 }
 
@@ -165,5 +183,17 @@ mod tests {
             write("101 UPGRADED", &headers),
             "HTTP/1.1 101 UPGRADED\r\nContent-Type: a/b\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn who_keeps_what_comes_with_the_head_does_not_wait() {
+        let waits = |agent: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+            !head_start(&headers).is_zero()
+        };
+        assert!(!waits("Docker-Client/28.2.2 (linux)"));
+        assert!(waits("docker-sdk-python/7.2.0") && waits("python-requests/2 Docker-Client/1"));
+        assert!(!head_start(&HeaderMap::new()).is_zero());
     }
 }

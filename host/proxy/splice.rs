@@ -9,11 +9,11 @@
 mod limits;
 mod pipes;
 
-use std::{future::poll_fn, io, mem::MaybeUninit, sync::Arc};
+use std::{future::poll_fn, io, mem::MaybeUninit, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rustix::io::Errno;
-use tokio::{io::Interest, task::yield_now};
+use tokio::{io::Interest, task::yield_now, time::sleep};
 
 use crate::socket::Socket;
 use pipes::Pipe;
@@ -32,6 +32,8 @@ const MUCH: usize = 512 << 10;
 pub struct End {
     pub socket: Socket,
     pub early: Bytes,
+    /// How long what it says waits at first.
+    pub pause: Duration,
 }
 
 /// Joins two sockets until both directions have ended. Each side's end of file becomes the other's. A side that takes
@@ -42,16 +44,23 @@ pub struct End {
 /// # Errors
 /// The first error of reading from either side; both sockets are closed then.
 pub async fn join(a: End, b: End, pipes: &Arc<Pipes>) -> io::Result<(u64, u64)> {
-    let (from_a, from_b) = (a.early, b.early);
-    let (a, b) = (a.socket, b.socket);
     tokio::try_join!(
-        one_way(from_a, &a, &b, pipes),
-        one_way(from_b, &b, &a, pipes)
+        one_way(a.early, a.pause, &a.socket, &b.socket, pipes),
+        one_way(b.early, b.pause, &b.socket, &a.socket, pipes)
     )
 }
 
 /// Moves everything from one socket to the other and then ends the other's input.
-async fn one_way(early: Bytes, from: &Socket, to: &Socket, pipes: &Arc<Pipes>) -> io::Result<u64> {
+async fn one_way(
+    early: Bytes,
+    pause: Duration,
+    from: &Socket,
+    to: &Socket,
+    pipes: &Arc<Pipes>,
+) -> io::Result<u64> {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
     let mut moved = early.len() as u64;
     let is_open = write_all(to, &early).await;
     // Few bytes can hold a large buffer.

@@ -77,7 +77,10 @@ impl<'a> Flock<'a> {
     }
 
     fn configuration(&self, setup: &Setup, kind: Kind, address: &Address) -> Result<String> {
-        let mut text = format!("{}\nthreads = 1\nlisten = [\"{address}\"]\nlog = \"warn\"\n", self.toml);
+        let mut text = format!(
+            "{}\nthreads = 1\nlisten = [\"{address}\"]\nlog = \"warn\"\n",
+            self.toml
+        );
         for (number, host) in self.hosts.iter().enumerate() {
             write!(
                 text,

@@ -117,5 +117,6 @@ fn end(stream: TcpStream) -> End {
     End {
         socket: Socket::tcp(stream),
         early: Bytes::new(),
+        pause: Duration::ZERO,
     }
 }

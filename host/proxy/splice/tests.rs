@@ -36,6 +36,7 @@ fn end(socket: Socket, early: &'static str) -> End {
     End {
         socket,
         early: early.into(),
+        pause: Duration::ZERO,
     }
 }
 
