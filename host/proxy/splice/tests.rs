@@ -1,6 +1,11 @@
 //! Tests of joined sockets: what arrives, and what they hold of the pool while they are joined.
 
-use std::{process::Command, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    time::Duration,
+};
 
 use rand::RngExt;
 use rustix::{
@@ -258,17 +263,24 @@ async fn a_reader_that_goes_ends_its_direction_only() {
     assert_eq!(pipes.counted().1, 0);
 }
 
-/// Runs a test of this file in a process of its own, as a user whose pipes are counted.
+/// Runs a test of this file in a process of its own, as a user whose pipes are counted: one that has no others, if this
+/// may choose.
 fn run_as_anybody(test: &str) {
-    let mut command = Command::new("setpriv");
-    if limits::is_counted() {
-        command = Command::new("env");
-    } else {
-        command.args(["--bounding-set", "-sys_admin,-sys_resource"]);
-        command.args(["--inh-caps", "-sys_admin,-sys_resource"]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    // Where another user can reach it.
+    let program = folder.path().join("tests");
+    let own = std::env::current_exe().unwrap();
+    fs::hard_link(&own, &program)
+        .or_else(|_| fs::copy(&own, &program).map(drop))
+        .unwrap();
+    let mut command = Command::new("env");
+    if !limits::is_counted() {
+        let user = (2_000_000_000 + std::process::id()).to_string();
+        command = Command::new("setpriv");
+        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
     }
-    command.arg(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact"]);
+    command.arg(program).args(["--ignored", "--exact"]);
     let output = command.arg(format!("proxy::splice::tests::{test}"));
     let output = output.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
