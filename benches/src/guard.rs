@@ -12,6 +12,7 @@ use std::{
     fs,
     io::{Write, stdout},
     path::PathBuf,
+    process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -47,9 +48,9 @@ pub(crate) struct Guard {
 /// # Errors
 /// When something takes more than its bound, too.
 pub(crate) fn run(guard: &Guard, setup: &Setup) -> Result<()> {
-    let rustc = compiler(&fs::read(&setup.flockerd)?);
+    let tools = tools(&compiler(&fs::read(&setup.flockerd)?))?;
     let now = Record {
-        rustc,
+        tools,
         instructions: count(setup)?,
     };
     if guard.record {
@@ -102,6 +103,28 @@ fn served(setup: &Setup) -> Result<Counts> {
         }
     }
     Ok(counts)
+}
+
+/// What the counts depend on beside the code.
+fn tools(rustc: &str) -> Result<String> {
+    let cpus = fs::read_to_string("/proc/cpuinfo")?;
+    let of = |key: &str| {
+        let line = cpus.lines().find(|line| line.starts_with(key));
+        line.and_then(|line| line.split_once(':'))
+            .map_or("", |(_, value)| value.trim())
+            .to_owned()
+    };
+    let last = |program: &str| {
+        let said = Command::new(program).arg("--version").output()?.stdout;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let first = said.lines().next().unwrap_or_default();
+        anyhow::Ok(first.rsplit(' ').next().unwrap_or_default().to_owned())
+    };
+    let (libc, valgrind) = (last("ldd")?, last("valgrind")?);
+    let (vendor, family, model) = (of("vendor_id"), of("cpu family"), of("model\t"));
+    Ok(format!(
+        "rustc {rustc}, glibc {libc}, {valgrind}, {vendor} {family}/{model}"
+    ))
 }
 
 /// The compiler that a binary names: what it takes depends on it.
