@@ -230,7 +230,11 @@ impl Backend {
                 true => Error::Client("it went away before its body ended".into()),
                 false => self.error(reason),
             }),
-            () = gone => Err(self.error(&self.status().reason)),
+            () = gone => Err(match self.status() {
+                status if status.health == Health::Down => self.error(&status.reason),
+                // And came up again at once.
+                _ => self.error("it went down"),
+            }),
         }
     }
 

@@ -275,7 +275,9 @@ impl Proxy {
 fn dress(turn: &Turn, mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     for (name, value) in &turn.flock.common().identity {
-        headers.insert(name, value.clone());
+        if headers.get(name) != Some(value) {
+            headers.insert(name, value.clone());
+        }
     }
     forward::strip(headers);
     headers

@@ -3,12 +3,16 @@
 //! Our own, and not hyper-util's client, because a hijacked connection must never come back, a socket's type must stay
 //! known for splicing, and nothing may be repeated behind a client's back.
 
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
 use std::{
-    future::poll_fn,
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -17,29 +21,24 @@ use http::{Method, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
-    client::conn::{
-        TrySendError,
-        http1::{self, Connection, SendRequest},
-    },
+    client::conn::{TrySendError, http1},
     upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::{
-    connect,
-    merged::{Merged, Reads},
-};
+use super::{connect, merged::Merged};
 use crate::{
     address::Address,
     docker::{self, Body, BodyError},
     socket::Socket,
 };
+use wire::Wire;
 
 /// How long a connection may lie idle.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 /// How many connections may lie idle.
-const IDLE_MAX: usize = 1024;
+const IDLE_MAX: usize = 256;
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -168,60 +167,6 @@ impl Pool {
     }
 }
 
-/// A connection that whoever waits for its answer drives: one task a call, and nothing to wake between two.
-struct Wire {
-    sender: SendRequest<Body>,
-    connection: Connection<TokioIo<Merged>, Body>,
-    reads: Reads,
-    is_open: bool,
-}
-
-impl Wire {
-    async fn new(socket: Socket) -> Result<Self, SendError> {
-        let socket = Merged::new(socket);
-        let reads = socket.reads();
-        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-        Ok(Self {
-            sender,
-            connection,
-            reads,
-            is_open: true,
-        })
-    }
-
-    async fn send(
-        &mut self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
-        let mut sending = pin!(self.sender.try_send_request(request));
-        poll_fn(|cx| {
-            // The request goes to the connection, out, and the answer comes back the same way.
-            if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
-                return Poll::Ready(answer);
-            }
-            if self.is_open {
-                // What goes wrong on the connection reaches whoever waits for an answer on it.
-                self.is_open = Pin::new(&mut self.connection).poll(cx).is_pending();
-            }
-            sending.as_mut().poll(cx)
-        })
-        .await
-    }
-
-    /// Lets the connection work.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        if self.is_open {
-            self.is_open = Pin::new(&mut self.connection).poll(cx).is_pending();
-        }
-    }
-
-    /// True when it can take a request: it is open, and no request's body is still on its way.
-    fn is_ready(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        self.is_open && self.sender.is_ready()
-    }
-}
-
 impl Idle {
     fn lock(&self) -> MutexGuard<'_, Vec<(Box<Wire>, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -241,12 +186,21 @@ impl Idle {
         }
     }
 
-    /// Keeps a connection whose answer has been read. Whether it can take a request shows when one is there.
-    fn put(&self, wire: Box<Wire>) {
-        let mut idle = self.lock();
-        if wire.is_open && idle.len() < IDLE_MAX {
-            idle.push((wire, Instant::now()));
+    /// Keeps a connection whose answer has been read. Whether it is still open shows when it is taken.
+    fn put(&self, mut wire: Box<Wire>) {
+        if !wire.may_be_kept() {
+            return;
         }
+        let now = Instant::now();
+        let mut idle = self.lock();
+        // The oldest are first, and nobody takes them while there are others.
+        let old = idle.partition_point(|(_, since)| now.duration_since(*since) > IDLE_TIME);
+        let old: Vec<_> = idle.drain(..old).collect();
+        if idle.len() < IDLE_MAX {
+            idle.push((wire, now));
+        }
+        drop(idle);
+        drop(old);
     }
 }
 

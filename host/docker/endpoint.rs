@@ -42,6 +42,8 @@ pub struct Endpoint {
     pub mode: Mode,
     pub action: Action,
     begin: [u8; BEGIN],
+    /// How much of the path stands before its first parameter.
+    literal: usize,
 }
 
 /// How much of its beginning tells most rows from a path.
@@ -83,7 +85,16 @@ const fn row(
             Some(begin) => *begin,
             None => panic!("a path is longer than that"),
         },
+        literal: literal(path.as_bytes()),
     }
+}
+
+const fn literal(path: &[u8]) -> usize {
+    let mut length = 0;
+    while length < path.len() && path[length] != b'{' {
+        length += 1;
+    }
+    length
 }
 
 const GET: Method = Method::GET;
@@ -233,14 +244,14 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Option<(&'static Endpoint, Op
     if let Some(row) = rows().find(|row| row.path == path) {
         return Some((row, None));
     }
-    rows().find_map(|row| parameter(row.path, path).map(|parameter| (row, Some(parameter))))
+    rows().find_map(|row| Some((row, Some(parameter(row, path)?))))
 }
 
-/// Matches a path against a pattern and returns what its first parameter stands for.
-fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    let (before, rest) = pattern.split_once('{')?;
-    let (name, after) = rest.split_once('}')?;
+/// Matches a path against a row's and returns what its first parameter stands for.
+fn parameter<'a>(row: &Endpoint, path: &'a str) -> Option<&'a str> {
+    let (before, rest) = row.path.split_at(row.literal);
     let tail = path.strip_prefix(before)?;
+    let (name, after) = rest.strip_prefix('{')?.split_once('}')?;
     if matches!(name, "image" | "network" | "plugin") {
         return tail.strip_suffix(after).filter(|image| !image.is_empty());
     }

@@ -32,6 +32,13 @@ impl FromStr for ApiVersion {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
+        // A sign is none of Docker's.
+        if !text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        {
+            return Err(());
+        }
         let (major, minor) = text.split_once('.').ok_or(())?;
         Ok(Self {
             major: major.parse().map_err(drop)?,
@@ -99,6 +106,7 @@ mod tests {
         assert!("1.9".parse::<ApiVersion>() < "1.41".parse());
         assert!("1".parse::<ApiVersion>().is_err());
         assert!("1.x".parse::<ApiVersion>().is_err());
+        assert!("+1.41".parse::<ApiVersion>().is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body as _, Incoming},
@@ -188,7 +188,14 @@ impl Api {
             false => Asked::new(body, talk).boxed_unsync(),
         });
         match self.proxy.handle(request, client).await {
-            Reply::Http(response) => Ok(response.map(|body| answering.with(body))),
+            Reply::Http(mut response) => {
+                if talk.is_spoiled() {
+                    // hyper closes it then, and the client should know.
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok(response.map(|body| answering.with(body)))
+            }
             Reply::Hijack(call) => {
                 exit.take(call);
                 pending().await

@@ -52,9 +52,13 @@ impl Talk {
         }
     }
 
+    /// True when what the client sends next may still belong to a request that nobody reads.
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.is_spoiled.load(Ordering::Acquire)
+    }
+
     fn flushed(&self) {
-        let rests =
-            self.open.load(Ordering::Acquire) == 0 && !self.is_spoiled.load(Ordering::Acquire);
+        let rests = self.open.load(Ordering::Acquire) == 0 && !self.is_spoiled();
         if rests && self.calls.load(Ordering::Acquire) > 0 {
             self.is_over.store(true, Ordering::Release);
         }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The longest answer of one backend that is merged.
-const ANSWER_MAX: usize = 256 << 20;
+pub(super) const ANSWER_MAX: usize = 256 << 20;
 
 /// For work that takes as long as it takes; only backends that are down are left out.
 pub(super) const PATIENT: Duration = Duration::from_secs(24 * 3600);

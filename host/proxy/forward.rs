@@ -8,24 +8,33 @@ use crate::{
     error::Error,
 };
 
-/// Headers that concern one connection only (RFC 9110, 7.6.1), and `Expect`, which hyper has answered already.
-const HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    header::EXPECT,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("keep-alive"),
-];
-
 /// Removes the headers that end at flockerd.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in &HOP {
+    // Most messages have none, and that is soon seen.
+    let present: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_hop(name))
+        .cloned()
+        .collect();
+    for name in present {
         headers.remove(name);
     }
+}
+
+/// Headers that concern one connection only (RFC 9110, 7.6.1), and `Expect`, which hyper has answered already.
+fn is_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "transfer-encoding"
+            | "upgrade"
+            | "te"
+            | "trailer"
+            | "expect"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "keep-alive"
+    )
 }
 
 /// The request for a call, its body streamed.
@@ -56,13 +65,12 @@ fn target(turn: &Turn, call: &Call) -> Result<Uri, Error> {
 /// A daemon reads a form in the body before the query, which is what plugins and placement have seen. No endpoint takes
 /// a form.
 fn drop_form(headers: &mut HeaderMap) {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let form = kind.is_some_and(|kind| {
-        kind.trim()
-            .to_ascii_lowercase()
-            .starts_with("application/x-www-form")
+    const FORM: &[u8] = b"application/x-www-form";
+    // By its bytes: what follows may be no text, and is a form to the daemon all the same.
+    let form = headers.get_all(header::CONTENT_TYPE).iter().any(|kind| {
+        let kind = kind.as_bytes().trim_ascii();
+        let begin = kind.get(..FORM.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(FORM))
     });
     if form {
         headers.remove(header::CONTENT_TYPE);
@@ -93,4 +101,45 @@ fn uri(path: &str, query: &str) -> Result<Uri, Error> {
     };
     text.parse()
         .map_err(|reason| Error::Client(format!("the path cannot be forwarded: {reason}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_form_reaches_a_daemon() {
+        for (kind, stays) in [
+            (&b"application/x-www-form-urlencoded"[..], false),
+            (b" Application/X-WWW-Form-URLencoded; a=\xff", false),
+            (b"application/json", true),
+            (b"application/x-tar", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_bytes(kind).unwrap());
+            drop_form(&mut headers);
+            assert_eq!(
+                headers.contains_key(header::CONTENT_TYPE),
+                stays,
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_concerns_one_connection_ends_here() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "connection",
+            "keep-alive",
+            "te",
+            "upgrade",
+            "x-registry-auth",
+        ] {
+            headers.append(name, HeaderValue::from_static("x"));
+        }
+        headers.append("te", HeaderValue::from_static("y"));
+        strip(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-registry-auth"]);
+    }
 }

@@ -25,7 +25,7 @@ use crate::{
         scan::{self, Item, List},
     },
     error::Error,
-    proxy::items,
+    proxy::{fanout::ANSWER_MAX, items},
 };
 
 /// The longest container.
@@ -62,6 +62,8 @@ pub(super) struct Incoming {
     is_mixed: bool,
     /// How many bytes they have.
     held: usize,
+    /// How many bytes may still come.
+    room: usize,
 }
 
 impl Incoming {
@@ -78,6 +80,7 @@ impl Incoming {
             texts: Vec::new(),
             is_mixed: false,
             held: 0,
+            room: ANSWER_MAX,
         }
     }
 
@@ -151,6 +154,8 @@ impl Incoming {
 
     /// Finds the containers in what came next. Only those that it cuts are copied.
     fn take(&mut self, part: &Bytes) -> Result<(), Error> {
+        let room = self.room.checked_sub(part.len());
+        self.room = room.ok_or_else(|| self.bad("a list that does not end"))?;
         let mut from = 0;
         while from < part.len() {
             if self.begun.is_empty() {

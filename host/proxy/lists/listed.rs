@@ -7,6 +7,9 @@ use crate::docker::scan::{Item, Names, Span};
 pub(super) const READ: Names<'static, 4> = Names::new(MEMBERS);
 pub(super) const MEMBERS: [&str; 4] = ["Id", "Created", "Names", "Labels"];
 
+/// The longest id, with its quotes: ids are remembered, and daemons have 64 digits.
+const ID_MAX: usize = 130;
+
 /// Where a container is in its text, and what is written into it.
 pub(super) struct Listed {
     /// In seconds since the epoch.
@@ -32,6 +35,9 @@ impl Listed {
         let quoted = id.of(text).starts_with(b"\"") && id.end() - id.start() > 1;
         if !quoted {
             return Err("a container without an id");
+        }
+        if id.end() - id.start() > ID_MAX {
+            return Err("an id that is too long");
         }
         let id = Span::new(id.start() + 1, id.end() - 1);
         let (names, name) = Edit::name(text, item.span, names, id);
