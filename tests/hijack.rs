@@ -19,6 +19,7 @@ fronts!(
     wait_answers_its_head_before_the_start,
     attaching_to_an_unknown_container_is_refused_as_a_daemon_does,
     a_connection_serves_call_after_call,
+    a_body_that_nobody_wants_costs_no_connection,
     a_body_announced_with_expect_is_taken,
     detaching_leaves_the_container_running,
 );
@@ -159,6 +160,35 @@ fn a_connection_serves_call_after_call(front: Front) {
     assert_eq!(connection.reply().json()["Name"], "/b");
     assert_eq!(connection.reply().status, 404);
     assert_eq!(connection.reply().json()["Name"], "/a");
+}
+
+fn a_body_that_nobody_wants_costs_no_connection(front: Front) {
+    let fake = FakeDocker::start();
+    let flockerd = Flockerd::over_fakes(&[&fake]).front(front).start();
+    let head = |length: usize| {
+        format!(
+            "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let mut connection = flockerd.api().connect();
+    // The body comes by itself, mostly after the head has been refused.
+    for _ in 0..20 {
+        connection.send(head(2).as_bytes());
+        connection.send(b"{}");
+        let reply = connection.reply().expect(400);
+        assert_eq!(reply.header("connection"), None);
+    }
+    // Too much of it, and what never comes, is not waited for.
+    for length in [1 << 20, 2] {
+        let mut connection = flockerd.api().connect();
+        connection.send(head(length).as_bytes());
+        if length > 2 {
+            connection.send(&vec![b' '; 300 << 10]);
+        }
+        let reply = connection.reply().expect(400);
+        assert_eq!(reply.header("connection"), Some("close"));
+        assert_eq!(connection.until_closed(), b"");
+    }
 }
 
 fn a_body_announced_with_expect_is_taken(front: Front) {

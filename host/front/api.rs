@@ -183,14 +183,17 @@ impl Api {
         exit: &Exit,
     ) -> Result<Response<Answer>, Infallible> {
         let answering = Answering::new(talk);
+        let is_awaited = request.headers().contains_key(header::EXPECT);
         let request = request.map(|body| match body.is_end_stream() {
             true => docker::empty(),
-            false => Asked::new(body, talk).boxed_unsync(),
+            false => Asked::new(body, is_awaited, talk).boxed_unsync(),
         });
-        match self.proxy.handle(request, client).await {
+        let reply = self.proxy.handle(request, client).await;
+        talk.read_away().await;
+        match reply {
             Reply::Http(mut response) => {
                 if talk.is_spoiled() {
-                    // hyper closes it then, and the client should know.
+                    // hyper closes the connection then, and the client should know.
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }

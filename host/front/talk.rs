@@ -7,7 +7,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -15,16 +15,21 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, timeout},
 };
 
 use crate::{
     docker::{Body, BodyError},
     socket::Socket,
 };
+
+/// How much of a request that nobody wants is read away, and how long that may take.
+const AWAY: usize = 256 << 10;
+const AWAY_TIME: Duration = Duration::from_secs(1);
 
 /// How long a client is silent before its connection rests.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -40,6 +45,10 @@ pub(super) struct Talk {
     is_spoiled: AtomicBool,
     /// Nothing is open, and all that was said is written.
     is_over: AtomicBool,
+    /// The call that began last has its answer.
+    is_answered: AtomicBool,
+    /// What nobody has read of that call's request, until it has its answer.
+    unread: Mutex<Option<Incoming>>,
 }
 
 impl Talk {
@@ -50,6 +59,25 @@ impl Talk {
             is_over: is_over.into(),
             ..Self::default()
         }
+    }
+
+    /// Reads away what nobody wanted of the request, if it is not much, as daemons do: a client that sends all of it
+    /// before it reads would lose the answer, and its connection.
+    pub(super) async fn read_away(&self) {
+        let unread = {
+            let mut unread = self.unread();
+            self.is_answered.store(true, Ordering::Release);
+            unread.take()
+        };
+        if let Some(body) = unread
+            && timeout(AWAY_TIME, is_little(body)).await == Ok(true)
+        {
+            self.is_spoiled.store(false, Ordering::Release);
+        }
+    }
+
+    fn unread(&self) -> MutexGuard<'_, Option<Incoming>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True when what the client sends next may still belong to a request that nobody reads.
@@ -63,6 +91,19 @@ impl Talk {
             self.is_over.store(true, Ordering::Release);
         }
     }
+}
+
+/// Reads a body; true when all of it has come and it was not long.
+async fn is_little(mut body: Incoming) -> bool {
+    let mut room = AWAY;
+    while let Some(frame) = body.frame().await {
+        let length = frame.map(|frame| frame.data_ref().map_or(0, Bytes::len));
+        match length.ok().and_then(|length| room.checked_sub(length)) {
+            Some(less) => room = less,
+            None => return false,
+        }
+    }
+    true
 }
 
 /// A request or an answer, until this is dropped.
@@ -88,6 +129,7 @@ impl Answering {
     pub(super) fn new(talk: &Arc<Talk>) -> Self {
         talk.calls.fetch_add(1, Ordering::AcqRel);
         talk.is_over.store(false, Ordering::Release);
+        talk.is_answered.store(false, Ordering::Release);
         Self(Open::new(talk))
     }
 
@@ -127,16 +169,20 @@ impl HttpBody for Answer {
 
 /// A request's body.
 pub(super) struct Asked {
-    body: Incoming,
+    /// None when it has been dropped.
+    body: Option<Incoming>,
+    /// Its client sends it when it is wanted only (RFC 9110, 10.1.1).
+    is_awaited: bool,
     ended: bool,
     open: Open,
 }
 
 impl Asked {
-    pub(super) fn new(body: Incoming, talk: &Arc<Talk>) -> Self {
+    pub(super) fn new(body: Incoming, is_awaited: bool, talk: &Arc<Talk>) -> Self {
         Self {
             ended: body.is_end_stream(),
-            body,
+            body: Some(body),
+            is_awaited,
             open: Open::new(talk),
         }
     }
@@ -150,24 +196,35 @@ impl HttpBody for Asked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.ended |= frame.is_none() || self.body.is_end_stream();
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+        let ended = frame.is_none() || body.is_end_stream();
+        self.ended |= ended;
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let body = self.body.as_ref();
+        body.map_or_else(SizeHint::default, Incoming::size_hint)
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if !self.ended {
-            self.open.0.is_spoiled.store(true, Ordering::Release);
+        if self.ended {
+            return;
+        }
+        let talk = &self.open.0;
+        talk.is_spoiled.store(true, Ordering::Release);
+        let mut unread = talk.unread();
+        if !self.is_awaited && !talk.is_answered.load(Ordering::Acquire) {
+            *unread = self.body.take();
         }
     }
 }
