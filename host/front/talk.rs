@@ -1,7 +1,8 @@
 //! When a client's connection rests: every answer is written, no request is begun, and HTTP keeps nothing of worth.
 //!
 //! hyper keeps its buffers as long as its connection. So a connection that rests is taken from hyper, waits as a bare
-//! socket, and is given to a new one when the client speaks again.
+//! socket, and is given to a new one when the client speaks again. That it can rest at all takes that requests are read to
+//! their end, also those that nobody wanted to read.
 
 use std::{
     io::{self, IoSlice},
