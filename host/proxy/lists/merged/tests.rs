@@ -253,7 +253,9 @@ async fn what_is_shown_instead_is_marked_too() {
 
 #[tokio::test]
 async fn a_list_of_something_else_is_the_backends_fault() {
+    let long = format!(r#"[{{"Id":"{}"}}]"#, "a".repeat(200));
     for text in [
+        &long,
         "{}",
         "[{}]",
         r#"[{"Id":7}]"#,
@@ -270,4 +272,15 @@ async fn a_list_of_something_else_is_the_backends_fault() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_end_is_given_up() {
+    let blanks = Bytes::from(vec![b' '; 1 << 20]);
+    let endless = stream::iter([Bytes::from("[")]).chain(stream::repeat(blanks));
+    let frames = endless.map(|part| Ok(Frame::data(part)));
+    let body = StreamBody::new(frames).boxed_unsync();
+    let list = incoming("n1", body, View::default(), WINDOW).await;
+    let error = list.err().unwrap().to_string();
+    assert!(error.contains("does not end"), "{error}");
 }
