@@ -54,8 +54,8 @@ impl Signal {
 }
 
 pin_project! {
-    // Resolves when its signal has been given. Every connection polls it whenever there is something to do, and a token
-    // has a lock that all of them share: so the task is entered there once, and the flag tells the rest.
+    /// Resolves when its signal has been given. Every connection polls it whenever there is something to do, and a token
+    /// has a lock that all of them share: so the task is entered there once, and the flag tells the rest.
     struct Heard {
         signal: Signal,
         #[pin]

@@ -28,7 +28,8 @@ Written by {size}, with {rounds} rounds in which the contestants take turns. {co
 
 A cell is the median of the rounds; in brackets how many times HAProxy's with splice that is (the median of the ratios within
 a round). Only the ratios mean something on another day. The proxy has CPU {proxy} for itself, load and daemon have CPU{others}:
-so each contestant has one CPU, and one thread for its work. CPU time is user and system time of all its threads and children. Everything that comes back is verified.
+so each contestant has one CPU, and one thread for its work. CPU time is user and system time of all its threads and
+children. Everything that comes back is verified.
 The two ends of an echo have real-time priority on their CPU: a byte that has come through the proxy never waits there.
 
 ",

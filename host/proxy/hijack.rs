@@ -13,7 +13,7 @@ use crate::{
     socket::Socket,
 };
 
-/// On a busy machine a client takes some milliseconds to read.
+/// How long a head goes before what follows it, if it does: a client takes some milliseconds to read on a busy machine.
 const HEAD_START: Duration = Duration::from_millis(5);
 
 /// A connection that leaves HTTP: the front door writes `head` and `early` to the client, then joins the sockets.
@@ -96,7 +96,7 @@ impl Proxy {
     }
 }
 
-/// How long a head goes before what follows it. Behind a daemon's head the rest comes a moment later, and clients such as
+/// The head start of an answer. Behind a daemon's head the rest comes a moment later, and clients such as
 /// docker-py throw away what they read together with it; nobody can see when a client has read the head. The docker CLI,
 /// and what else is made of its Go client, keeps what it has read.
 fn head_start(headers: &HeaderMap) -> Duration {

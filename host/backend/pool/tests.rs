@@ -1,4 +1,9 @@
-use std::{convert::Infallible, sync::atomic::AtomicBool, sync::atomic::Ordering};
+//! Which connections are kept, and for how long.
+
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::stream;
 use http::StatusCode;
